@@ -77,7 +77,7 @@ let package = Package(
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
 
         // the skeleton of a daemon
-        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd"] + nio),
+        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
 
         // programs, one library each
         room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "ServiceKit", "CSystemd"]),
