@@ -174,3 +174,17 @@ func withBytes<R>(of bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPoin
     if let result = bytes.withContiguousStorageIfAvailable({ body(UnsafeRawBufferPointer($0)) }) { return result }
     return Array(bytes).withUnsafeBytes(body)
 }
+
+/// Writing to a descriptor that somebody else owns: standard error, a status pipe handed down by master.
+public enum RawDescriptor {
+    /// One write(2); returns the count, which may be partial on a pipe or socket.
+    @discardableResult
+    public static func write(_ bytes: some Collection<UInt8>, to fd: Int32) throws(SystemError) -> Int {
+        try checked(withBytes(of: bytes) { buffer in systemCall { Glibc.write(fd, buffer.baseAddress, buffer.count) } }, "write", "descriptor \(fd)")
+    }
+
+    /// Sets or clears close-on-exec.
+    public static func setCloseOnExec(_ on: Bool, of fd: Int32) throws(SystemError) {
+        try checked(shimCall { Int(csk_set_close_on_exec(fd, on ? 1 : 0)) }, "fcntl", "descriptor \(fd)")
+    }
+}
