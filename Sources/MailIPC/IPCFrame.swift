@@ -2,7 +2,8 @@
 //
 // A frame is: payload length (4 bytes, little-endian), stream (4), type (1), payload. Streams multiplex a connection: the client numbers the
 // streams it opens 1, 2, 3, ...; stream 0 belongs to the connection. Types below 16 belong to the multiplexer, the others to the protocol
-// spoken. Before the first frame the server sends one byte, `N`, or `S` with a descriptor: its side channel for passing descriptors.
+// spoken. Before its first frame the client sends one byte: `N`, or `S` with a descriptor, its side channel for passing descriptors. A
+// connection that closes before that byte is a wake-up.
 //
 // Security: the peer is one of our programs, perhaps taken over. Lengths are bounded before memory is taken; a bad frame ends that
 // connection and nothing else (DESIGN.md, section 1.5).
@@ -42,6 +43,12 @@ public struct IPCFrame: Hashable, Sendable {
     public var wire: [UInt8] { IPCFrame.header(stream: stream, type: type, payloadCount: payload.count) + payload }
 }
 
+/// The client's first byte.
+public enum IPCPreamble {
+    public static let plain = UInt8(ascii: "N")
+    public static let withSideChannel = UInt8(ascii: "S")
+}
+
 /// Frame types of the multiplexer itself.
 public enum MultiplexerFrame {
     /// Server to client, stream 0, first frame: ``IPCHello``.
@@ -52,6 +59,8 @@ public enum MultiplexerFrame {
     public static let reset: UInt8 = 3
     /// Either side: no further frames from here in this stream.
     public static let end: UInt8 = 4
+    /// Server to client, stream 0: open no more streams here; the connection ends when those that are open are done. (A reload.)
+    public static let goAway: UInt8 = 5
     /// Protocols number their frames from here.
     public static let firstProtocolType: UInt8 = 16
 }
