@@ -2,7 +2,7 @@
 //
 // One thread, one conversation at a time. Every wait has a bound. Security as in IPCFrame.swift.
 
-public import MailModel
+import MailModel
 public import SystemKit
 
 /// One end of a connection between programs, with blocking calls.

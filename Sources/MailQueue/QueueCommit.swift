@@ -18,21 +18,17 @@ public enum QueueCommit {
         results.reserveCapacity(files.count)
         if files.count > 1 {
             for file in files {
-                let descriptor = FileDescriptor(owning: file.descriptor)
                 // Only a hint to begin: an error shows again at fdatasync.
-                try? descriptor.startWriteback()
-                _ = descriptor.release()
+                try? FileDescriptor.borrowing(file.descriptor) { open throws(SystemError) in try open.startWriteback() }
             }
         }
         for file in files {
-            let descriptor = FileDescriptor(owning: file.descriptor)
             do {
-                try descriptor.synchronizeData()
+                try FileDescriptor.borrowing(file.descriptor) { open throws(SystemError) in try open.synchronizeData() }
                 results.append(nil)
             } catch {
                 results.append(error)
             }
-            _ = descriptor.release()
         }
         do {
             try Files.synchronizeDirectory(directory)

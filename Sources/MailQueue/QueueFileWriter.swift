@@ -81,9 +81,8 @@ public final class QueueFileWriter {
     public var length: UInt64 { contentLength }
 
     private func flush() throws(SystemError) {
-        let file = FileDescriptor(owning: descriptor)
-        defer { _ = file.release() }
-        try file.pwriteAll(pending, at: Int64(written))
+        let (bytes, offset) = (pending, Int64(written))
+        try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(bytes, at: offset) }
         written += UInt64(pending.count)
         pending.removeAll(keepingCapacity: true)
     }
@@ -104,9 +103,7 @@ public final class QueueFileWriter {
             try flush()
         } else {
             try flush()
-            let file = FileDescriptor(owning: descriptor)
-            defer { _ = file.release() }
-            try file.pwriteAll(header.encoded, at: 0)
+            try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(header.encoded, at: 0) }
         }
         isDone = true
         return CompletedQueueFile(id: id, path: path, descriptor: descriptor, header: header)
