@@ -77,7 +77,7 @@ let package = Package(
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
 
         // the skeleton of a daemon
-        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd"] + nio),
+        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
 
         // programs, one library each
         room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "ServiceKit", "CSystemd"]),
@@ -123,7 +123,7 @@ let package = Package(
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
         tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog"]),
+        tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
         tests("SMTPClientTests", ["SMTPClient", "SMTPProtocol", "MailModel"]),
