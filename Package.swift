@@ -123,7 +123,7 @@ let package = Package(
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
         tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog"]),
+        tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
         tests("SMTPClientTests", ["SMTPClient", "SMTPProtocol", "MailModel"]),

@@ -7,7 +7,7 @@ import CSystemKit
 import Glibc
 
 /// How a child ended.
-public enum ExitStatus: Hashable, Sendable {
+public enum ProcessStatus: Hashable, Sendable {
     case exited(Int32)
     case killed(signal: Int32)
 
@@ -60,24 +60,24 @@ public enum ProcessSpawn {
     }
 
     /// Takes one child that has ended; nil when none has. Call until nil: signals coalesce.
-    public static func reap() -> (pid: Int32, status: ExitStatus)? {
+    public static func reap() -> (pid: Int32, status: ProcessStatus)? {
         var status: Int32 = 0
         let pid = systemCall { Int(waitpid(-1, &status, WNOHANG)) }
-        return pid > 0 ? (Int32(pid), ExitStatus(waitStatus: status)) : nil
+        return pid > 0 ? (Int32(pid), ProcessStatus(waitStatus: status)) : nil
     }
 
     /// Waits for one child.
-    public static func wait(for pid: Int32) throws(SystemError) -> ExitStatus {
+    public static func wait(for pid: Int32) throws(SystemError) -> ProcessStatus {
         var status: Int32 = 0
         try checked(systemCall { Int(waitpid(pid, &status, 0)) }, "wait", "process \(pid)")
-        return ExitStatus(waitStatus: status)
+        return ProcessStatus(waitStatus: status)
     }
 
     /// The status of one child if it has ended; nil while it runs.
-    public static func poll(_ pid: Int32) throws(SystemError) -> ExitStatus? {
+    public static func poll(_ pid: Int32) throws(SystemError) -> ProcessStatus? {
         var status: Int32 = 0
         let result = try checked(systemCall { Int(waitpid(pid, &status, WNOHANG)) }, "wait", "process \(pid)")
-        return result == 0 ? nil : ExitStatus(waitStatus: status)
+        return result == 0 ? nil : ProcessStatus(waitStatus: status)
     }
 
     /// Sends a signal to one process. A process id below 2 is refused: 0 and -1 mean many processes to kill(2).

@@ -70,4 +70,7 @@ public enum SignalWait {
         let number = try checked(shimCall { Int(csk_next_signal(fd)) }, "read signal", "")
         return number == 0 ? nil : Signal(rawValue: Int32(number))
     }
+
+    /// Sends a signal to the calling thread.
+    public static func raise(_ signal: Signal) { _ = Glibc.raise(signal.rawValue) }
 }
