@@ -63,20 +63,24 @@ public struct Configuration: Sendable {
             settings: settings, declarations: declarations, hostName: hostName, directory: directory, readFirstLine: readFirstLine)
         var values: [String: ParsedValue] = [:]
         var texts: [String: String] = [:]
+        // An unset parameter fails only because a set one that its default names is wrong; that one is reported.
+        var consequences: [ConfigurationProblem] = []
         for name in Set(declarations.keys).union(settings.keys).sorted() {
             let place = settings[name]
-            func problem(_ text: String) -> ConfigurationProblem {
-                ConfigurationProblem(file: place?.file ?? file, line: place?.line ?? 0, text: "\(name): \(text)")
+            func problem(_ text: String) {
+                let problem = ConfigurationProblem(file: place?.file ?? file, line: place?.line ?? 0, text: "\(name): \(text)")
+                if place == nil { consequences.append(problem) } else { errors.append(problem) }
             }
             do throws(ExpansionError) {
                 let text = try evaluation.value(name) ?? ""
                 texts[name] = text
                 guard let declaration = declarations[name] else { continue }
-                do throws(ValueError) { values[name] = try declaration.kind.parse(text) } catch { errors.append(problem(error.text)) }
+                do throws(ValueError) { values[name] = try declaration.kind.parse(text) } catch { problem(error.text) }
             } catch {
-                errors.append(problem(error.description))
+                problem(error.description)
             }
         }
+        if errors.isEmpty { errors = consequences }
         warnings += Self.nameWarnings(settings: settings, declarations: declarations, evaluation: evaluation)
         func isEarlier(_ a: ConfigurationProblem, _ b: ConfigurationProblem) -> Bool { (a.file, a.line, a.text) < (b.file, b.line, b.text) }
         if !errors.isEmpty { throw ConfigurationErrors(errors.sorted(by: isEarlier)) }

@@ -28,7 +28,7 @@ extension ParameterKind {
                 throw ValueError(text: "\"\(text)\" is not one of: " + words.map { $0.isEmpty ? "(empty)" : $0 }.joined(separator: ", "))
             }
             return .text(lowered)
-        case .integer(let bounds): return .number(try Self.number(text[...], whole: text, times: 1, in: bounds))
+        case .integer(let bounds): return .number(try Self.number(text[...], whole: text, unit: nil, in: bounds))
         case .time(let defaultUnit, let bounds):
             var digits = text[...]
             var unit = defaultUnit
@@ -36,14 +36,17 @@ extension ParameterKind {
                 unit = named
                 digits = digits.dropLast()
             }
-            return .number(try Self.number(digits, whole: text, times: unit.inSeconds, in: bounds))
+            return .number(try Self.number(digits, whole: text, unit: unit, in: bounds))
         }
     }
 
-    private static func number(_ digits: Substring, whole: String, times: Int, in bounds: ClosedRange<Int>) throws(ValueError) -> Int {
+    private static func number(
+        _ digits: Substring, whole: String, unit: TimeUnit?, in bounds: ClosedRange<Int>
+    ) throws(ValueError) -> Int {
+        let times = unit?.inSeconds ?? 1
         let isNegative = digits.first == "-"
         guard let magnitude = ASCII.decimal(Array(digits.drop { $0 == "-" }.utf8)), !digits.dropFirst().contains("-") else {
-            throw ValueError(text: times == 1 ? "\"\(whole)\" is not a number" : "\"\(whole)\" is not a time (a number and s, m, h, d or w)")
+            throw ValueError(text: "\"\(whole)\" is not a " + (unit == nil ? "number" : "time (a number and s, m, h, d or w)"))
         }
         let (product, overflow) = magnitude.multipliedReportingOverflow(by: isNegative ? -times : times)
         if overflow || product > bounds.upperBound { throw ValueError(text: "\"\(whole)\" is more than the maximum \(bounds.upperBound)") }
