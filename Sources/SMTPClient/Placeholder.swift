@@ -1,1 +1,1 @@
-// Placeholder of a room not yet furnished.
+// SMTPClient

@@ -53,7 +53,7 @@ public final class IPCConnection {
         do {
             let socket = try Sockets.connectUnix(path: path)
             if spoken.hasSideChannel {
-                let pair = try Sockets.socketPair(type: .sequentialPacket).release()
+                let pair = try Sockets.socketPair(type: .seqpacket).release()
                 let theirs = FileDescriptor(owning: pair.second)
                 side = pair.first
                 try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withSideChannel], over: socket.rawValue)
