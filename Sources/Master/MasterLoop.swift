@@ -183,7 +183,7 @@ final class MasterLoop {
     }
 
     /// Takes new files into use; keeps everything as it is when they have an error.
-    private func reload() {
+    func reload() {
         notifier.reloading(monotonic: clock())
         defer { notifier.ready(status: "running") }
         let fresh: MasterConfiguration
@@ -213,7 +213,7 @@ final class MasterLoop {
         log.info("reload -- version \(fresh.main[Parameters.mailVersion]), configuration \(fresh.directory)")
     }
 
-    private func stop(_ signal: Signal) {
+    func stop(_ signal: Signal) {
         guard killAt == nil else {
             // Asked again: whoever asks does not want to wait.
             killAt = clock()

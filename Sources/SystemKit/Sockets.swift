@@ -9,13 +9,13 @@ import Glibc
 /// System calls on sockets.
 public enum Sockets {
     public enum Kind: Sendable {
-        case stream, datagram, seqpacket
+        case stream, datagram, sequentialPacket
 
         var rawValue: Int32 {
             switch self {
             case .stream: Int32(SOCK_STREAM.rawValue)
             case .datagram: Int32(SOCK_DGRAM.rawValue)
-            case .seqpacket: Int32(SOCK_SEQPACKET.rawValue)
+            case .sequentialPacket: Int32(SOCK_SEQPACKET.rawValue)
             }
         }
     }
@@ -47,6 +47,14 @@ public enum Sockets {
         // chmod after bind: between the two the umask protects the socket, and nobody can connect before listen.
         try Files.changeMode(path, mode)
         try checked(systemCall { Int(listen(descriptor.rawValue, Int32(clamping: backlog))) }, "listen", path)
+        return descriptor
+    }
+
+    /// A Unix datagram socket bound to a new path, for messages from anybody who may write to it.
+    public static func receiveDatagrams(path: String) throws(SystemError) -> FileDescriptor {
+        let address = try SocketAddress.unix(path)
+        let descriptor = try make(AF_UNIX, .datagram, path)
+        try checked(systemCall { address.withPointer { Int(bind(descriptor.rawValue, $0, $1)) } }, "bind", path)
         return descriptor
     }
 
