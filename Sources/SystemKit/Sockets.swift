@@ -9,13 +9,13 @@ import Glibc
 /// System calls on sockets.
 public enum Sockets {
     public enum Kind: Sendable {
-        case stream, datagram, sequentialPacket
+        case stream, datagram, seqpacket
 
         var rawValue: Int32 {
             switch self {
             case .stream: Int32(SOCK_STREAM.rawValue)
             case .datagram: Int32(SOCK_DGRAM.rawValue)
-            case .sequentialPacket: Int32(SOCK_SEQPACKET.rawValue)
+            case .seqpacket: Int32(SOCK_SEQPACKET.rawValue)
             }
         }
     }
