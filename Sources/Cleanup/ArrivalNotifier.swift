@@ -4,6 +4,7 @@
 
 import MailIPC
 import MailLog
+import MailModel
 import ServiceKit
 
 @ServiceActor

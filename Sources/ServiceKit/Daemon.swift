@@ -5,9 +5,9 @@
 // exist before the privileges are gone.
 // Known limit: with chroot the sockets of other services are reached only while they lie below the new root (as in Postfix).
 
-public import MailConfiguration
+import MailConfiguration
 import MailIPC
-public import MailLog
+import MailLog
 public import SystemKit
 
 /// A connection that was accepted. Its descriptors belong to the handler.

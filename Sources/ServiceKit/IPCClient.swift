@@ -46,7 +46,7 @@ public final class IPCClient {
     /// Sends one frame and awaits one. Anything else is an error.
     public func request(_ type: UInt8, _ payload: [UInt8], timeout: TimeAmount) async throws(IPCError) -> IPCFrame {
         let stream = try await open()
-        do {
+        do throws(IPCError) {
             try await stream.send(type, payload)
             guard let frame = try await stream.receive(deadline: .now() + timeout) else { throw IPCError.broken("no answer") }
             stream.finish()

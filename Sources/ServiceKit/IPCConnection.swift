@@ -5,8 +5,8 @@
 
 public import MailIPC
 import MailModel
-import NIOCore
-public import SystemKit
+public import NIOCore
+import SystemKit
 
 /// Either end of a connection.
 @ServiceActor

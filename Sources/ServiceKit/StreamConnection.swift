@@ -58,7 +58,7 @@ public final class StreamConnection {
     ///   - local: the address to connect from; nil lets the kernel choose.
     ///   - timeout: bounds the attempt.
     public static func connect(
-        to remote: SocketAddress, from local: SocketAddress? = nil, timeout: TimeAmount
+        to remote: NIOCore.SocketAddress, from local: NIOCore.SocketAddress? = nil, timeout: TimeAmount
     ) async throws(ConnectionError) -> StreamConnection {
         var bootstrap = ClientBootstrap(group: ServiceActor.loop)
             .channelOption(.autoRead, value: false)
@@ -240,18 +240,18 @@ private final class ByteReceiver: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        ServiceActor.assumeIsolated { connection.didReceive(&buffer) }
+        ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
     }
-    func channelReadComplete(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { connection.didCompleteRead() } }
+    func channelReadComplete(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() } }
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { ServiceActor.assumeIsolated { connection.didBecomeWritable() } }
+        if context.channel.isWritable { ServiceActor.assumeIsolated { [connection] in connection.didBecomeWritable() } }
     }
-    func channelInactive(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { connection.didEnd(nil) } }
+    func channelInactive(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didEnd(nil) } }
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
-            ServiceActor.assumeIsolated { connection.didEnd(nil) }
+            ServiceActor.assumeIsolated { [connection] in connection.didEnd(nil) }
         } else if let event = event as? TLSUserEvent, case .handshakeCompleted = event {
-            ServiceActor.assumeIsolated { connection.didHandshake() }
+            ServiceActor.assumeIsolated { [connection] in connection.didHandshake() }
         }
     }
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -261,7 +261,7 @@ private final class ByteReceiver: ChannelInboundHandler {
         } else {
             reason = "\(error)"
         }
-        ServiceActor.assumeIsolated { connection.didEnd(reason) }
+        ServiceActor.assumeIsolated { [connection] in connection.didEnd(reason) }
         context.close(promise: nil)
     }
 }
