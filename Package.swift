@@ -131,6 +131,7 @@ let package = Package(
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
+        tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
         tests("AdministrationTests", ["Administration", "MailModel"]),
     ]
