@@ -77,10 +77,10 @@ let package = Package(
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
 
         // the skeleton of a daemon
-        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd"] + nio),
+        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "ServiceKit", "CSystemd"]),
+        room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
         room("SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
         room("QueueManager", daemonRooms + ["MailQueue", "Scheduling", "LookupTables", "AddressRouting", "DeliveryStatus"] + nio),
@@ -123,14 +123,14 @@ let package = Package(
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
         tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog"]),
+        tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
         tests("SMTPClientTests", ["SMTPClient", "SMTPProtocol", "MailModel"]),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
-        tests("MasterTests", ["Master", "MailConfiguration"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("SubmissionTests", ["Submission", "MailModel"]),
         tests("AdministrationTests", ["Administration", "MailModel"]),
     ]

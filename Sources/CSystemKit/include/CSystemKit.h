@@ -1,1 +1,62 @@
+// What Swift cannot call by itself: macros (CMSG_*, W*), variadic functions (open, fcntl, prctl), functions that glibc declares only
+// under _GNU_SOURCE, and posix_spawn with its opaque tables. Nothing here has policy. Every function that can fail returns -errno, so that no code runs between the
+// failing call and the reading of errno. EINTR is left to the caller.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Descriptors
+int csk_open(const char *path, int flags, uint32_t mode);
+int csk_duplicate_above(int fd, int minimum);            // F_DUPFD_CLOEXEC
+int csk_set_nonblocking(int fd, int on);
+int csk_set_close_on_exec(int fd, int on);
+int csk_start_writeback(int fd);                         // sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file
+int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
+int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
+
+int csk_pipe(int ends[2]);                               // close-on-exec
+
+// Sockets
+int csk_accept(int listener);                            // close-on-exec
+// One message with descriptors (SCM_RIGHTS). `count` must be at least 1: a message without payload is lost on a stream socket.
+ssize_t csk_send_descriptors(int socket, const void *bytes, size_t count, const int *fds, size_t fd_count);
+// Received descriptors have close-on-exec set; those beyond `fd_capacity` are closed and -EMSGSIZE is returned.
+ssize_t csk_receive_descriptors(int socket, void *bytes, size_t capacity, int *fds, size_t fd_capacity, size_t *fd_count);
+int csk_peer_credentials(int socket, int32_t *pid, uint32_t *uid, uint32_t *gid);
+
+// Processes
+struct csk_descriptor_move { int from; int to; };
+struct csk_spawn_options {
+    const char *working_directory;   // NULL: the caller's
+    int new_session;                 // setsid in the child: also a process group of its own
+    int new_group;                   // a process group of its own, in the caller's session
+};
+// The child has exactly the descriptors of `moves`, an empty signal mask and default signal dispositions. Returns the process
+// id or -errno. Sources and targets may overlap in any way.
+int csk_spawn(const char *path, char *const arguments[], char *const environment[], const struct csk_descriptor_move *moves,
+              size_t move_count, const struct csk_spawn_options *options);
+int csk_status_exited(int status);
+int csk_status_exit_code(int status);
+int csk_status_signal(int status);
+char **csk_environment(void);
+int csk_no_new_privileges(void);
+int csk_die_with_parent(int signal);
+
+// Identity
+int csk_set_group_ids(uint32_t group);                   // real, effective and saved
+int csk_set_user_ids(uint32_t user);
+int csk_has_only_ids(uint32_t user, uint32_t group);     // whether real, effective and saved ids all are these
+int csk_is_elevated(void);                               // AT_SECURE
+
+// Signals
+int csk_signal_descriptor(const int *signals, size_t count);   // signalfd, non-blocking, close-on-exec
+int csk_next_signal(int descriptor);                           // 0 when none is pending
+void csk_ignore_signal(int signal);
+
+// Text
+const char *csk_error_text(int error);                   // never NULL
+
+// Checksums
+uint32_t csk_crc32c(uint32_t crc, const void *buffer, size_t count);
+uint32_t csk_crc32c_portable(uint32_t crc, const void *buffer, size_t count);

@@ -1,0 +1,122 @@
+#define _GNU_SOURCE
+#include "CSystemKit.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+int csk_open(const char *path, int flags, uint32_t mode) {
+    int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
+    return fd < 0 ? -errno : fd;
+}
+
+int csk_duplicate_above(int fd, int minimum) {
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, minimum);
+    return copy < 0 ? -errno : copy;
+}
+
+int csk_set_nonblocking(int fd, int on) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
+int csk_set_close_on_exec(int fd, int on) {
+    return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
+}
+
+int csk_start_writeback(int fd) {
+    return sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
+}
+
+int64_t csk_free_bytes(const char *path) {
+    struct statvfs facts;
+    if (statvfs(path, &facts) < 0) return -(int64_t)errno;
+    unsigned __int128 bytes = (unsigned __int128)facts.f_bavail * facts.f_frsize;
+    return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
+const char *csk_error_text(int error) {
+    const char *text = strerrordesc_np(error);
+    return text ? text : "Unknown error";
+}
+
+// Linux refuses more than SCM_MAX_FD (253) descriptors in one message.
+#define DESCRIPTOR_LIMIT 253
+
+ssize_t csk_send_descriptors(int socket, const void *bytes, size_t count, const int *fds, size_t fd_count) {
+    if (count == 0 || fd_count > DESCRIPTOR_LIMIT) return -EINVAL;
+    union { char space[CMSG_SPACE(sizeof(int) * DESCRIPTOR_LIMIT)]; struct cmsghdr alignment; } control;
+    struct iovec part = { .iov_base = (void *)bytes, .iov_len = count };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    if (fd_count > 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.space;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+        memcpy(CMSG_DATA(header), fds, sizeof(int) * fd_count);
+    }
+    ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+ssize_t csk_receive_descriptors(int socket, void *bytes, size_t capacity, int *fds, size_t fd_capacity, size_t *fd_count) {
+    union { char space[CMSG_SPACE(sizeof(int) * DESCRIPTOR_LIMIT)]; struct cmsghdr alignment; } control;
+    struct iovec part = { .iov_base = bytes, .iov_len = capacity };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space,
+    };
+    *fd_count = 0;
+    ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (received < 0) return -errno;
+    int overflow = (message.msg_flags & MSG_CTRUNC) != 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+            if (*fd_count < fd_capacity) {
+                fds[(*fd_count)++] = fd;
+            } else {
+                close(fd);
+                overflow = 1;
+            }
+        }
+    }
+    if (overflow) {
+        // A peer that sends more than was agreed is malformed: keep nothing of it.
+        for (size_t i = 0; i < *fd_count; i++) close(fds[i]);
+        *fd_count = 0;
+        return -EMSGSIZE;
+    }
+    return received;
+}
+
+int csk_peer_credentials(int socket, int32_t *pid, uint32_t *uid, uint32_t *gid) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
+    *pid = peer.pid;
+    *uid = peer.uid;
+    *gid = peer.gid;
+    return 0;
+}
+
+int csk_try_record_lock(int fd) {
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, F_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int csk_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
+int csk_accept(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}

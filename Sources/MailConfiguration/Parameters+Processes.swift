@@ -1,0 +1,74 @@
+// Parameters: processes, time limits of services, and DNS.
+//
+// Names, defaults and meaning are Postfix's where Postfix has the parameter.
+
+extension Parameters {
+    public static let defaultProcessLimit = Parameter.integer(
+        "default_process_limit", "100", in: ParameterBounds.positive, programs: "master",
+        "How many processes a service may have where master.cf does not say.")
+    public static let serviceThrottleTime = Parameter.time(
+        "service_throttle_time", "60s", programs: "master", "How long a service that fails at once is left alone.")
+    public static let maxIdle = Parameter.time(
+        "max_idle", "100s", programs: "master smtpd smtp cleanup bounce", "How long an idle process waits for work before it ends.")
+    public static let maxUse = Parameter.integer(
+        "max_use", "100", in: ParameterBounds.positive, programs: "master smtpd smtp cleanup bounce local",
+        "Accepted for Postfix configurations; processes serve many clients at a time and are not replaced.")
+    public static let ipcTimeout = Parameter.time(
+        "ipc_timeout", "3600s", programs: "", "How long an exchange between programs may take.")
+    public static let ipcIdle = Parameter.time(
+        "ipc_idle", "5s", programs: "", "How long an idle connection between programs is kept.")
+    public static let daemonTimeout = Parameter.time(
+        "daemon_timeout", "18000s", programs: "", "How long one request may occupy a process before it is ended.")
+    public static let triggerTimeout = Parameter.time(
+        "trigger_timeout", "10s", programs: "", "How long a wake-up of another program may take.")
+    public static let forkAttempts = Parameter.integer(
+        "fork_attempts", "5", in: ParameterBounds.positive, programs: "master local", "How often the start of a process is tried.")
+    public static let forkDelay = Parameter.time(
+        "fork_delay", "1s", programs: "master local", "The time between two tries to start a process.")
+    public static let stopTimeout = Parameter.time(
+        "stop_timeout", "30s", programs: "master martlet", "How long programs have to finish after a stop before they are killed.",
+        discussion: "This parameter is new in Martlet.")
+    public static let cleanupServiceName = Parameter.string(
+        "cleanup_service_name", "cleanup", required: true, programs: "smtpd pickup bounce local", "The service that takes new mail.")
+    public static let bounceServiceName = Parameter.string(
+        "bounce_service_name", "bounce", required: true, programs: "qmgr", "The service that records and reports failures.")
+    public static let deferServiceName = Parameter.string(
+        "defer_service_name", "defer", required: true, programs: "qmgr", "The service that records delays.")
+    public static let traceServiceName = Parameter.string(
+        "trace_service_name", "trace", required: true, programs: "qmgr", "The service that records successes.")
+    public static let queueServiceName = Parameter.string(
+        "queue_service_name", "qmgr", required: true, programs: "cleanup pickup martlet postqueue", "The service that schedules mail.")
+    public static let pickupServiceName = Parameter.string(
+        "pickup_service_name", "pickup", required: true, programs: "postdrop sendmail", "The service that takes local submissions.")
+    public static let resolverServiceName = Parameter.string(
+        "resolver_service_name", "resolver", required: true, programs: "smtpd smtp", "The service that looks up DNS records.",
+        discussion: "This parameter is new in Martlet.")
+    public static let resolverNameservers = Parameter.list(
+        "resolver_nameservers", "", programs: "resolver",
+        "Name servers as address or address@port; empty takes those of /etc/resolv.conf.",
+        discussion: "This parameter is new in Martlet.")
+    public static let resolverTrustAnchorFile = Parameter.string(
+        "resolver_trust_anchor_file", "", programs: "resolver", "A file with DNSSEC trust anchors; empty turns validation off.",
+        discussion: "This parameter is new in Martlet.")
+    public static let resolverTimeout = Parameter.time(
+        "resolver_timeout", "30s", programs: "resolver smtp smtpd", "How long a DNS query may take.",
+        discussion: "This parameter is new in Martlet.")
+    public static let resolverCacheSize = Parameter.integer(
+        "resolver_cache_size", "16777216", in: 65_536...Int.max / 4, unit: "bytes", programs: "resolver",
+        "How much memory the cache of DNS records may use.", discussion: "This parameter is new in Martlet.")
+    public static let authorizedFlushUsers = Parameter.list(
+        "authorized_flush_users", "static:anyone", programs: "postqueue martlet", "Who may flush the queue.")
+    public static let authorizedMailqUsers = Parameter.list(
+        "authorized_mailq_users", "static:anyone", programs: "postqueue martlet", "Who may list the queue.")
+    public static let authorizedSubmitUsers = Parameter.list(
+        "authorized_submit_users", "static:anyone", programs: "postdrop sendmail", "Who may submit mail.")
+
+    static let processesGroup: [ParameterDeclaration] = [
+        defaultProcessLimit.declaration, serviceThrottleTime.declaration, maxIdle.declaration, maxUse.declaration, ipcTimeout.declaration,
+        ipcIdle.declaration, daemonTimeout.declaration, triggerTimeout.declaration, forkAttempts.declaration, forkDelay.declaration,
+        stopTimeout.declaration, cleanupServiceName.declaration, bounceServiceName.declaration, deferServiceName.declaration,
+        traceServiceName.declaration, queueServiceName.declaration, pickupServiceName.declaration, resolverServiceName.declaration,
+        resolverNameservers.declaration, resolverTrustAnchorFile.declaration, resolverTimeout.declaration, resolverCacheSize.declaration,
+        authorizedFlushUsers.declaration, authorizedMailqUsers.declaration, authorizedSubmitUsers.declaration,
+    ]
+}

@@ -1,0 +1,43 @@
+// Parameters that exist once for each transport of master.cf: `<transport>_destination_concurrency_limit` and its like.
+
+/// A limit that each transport may have for itself, with a default for all.
+public enum TransportParameter: String, CaseIterable, Hashable, Sendable {
+    case destinationConcurrencyLimit = "_destination_concurrency_limit"
+    case destinationRecipientLimit = "_destination_recipient_limit"
+    case initialDestinationConcurrency = "_initial_destination_concurrency"
+    case destinationConcurrencyFailedCohortLimit = "_destination_concurrency_failed_cohort_limit"
+    case destinationRateDelay = "_destination_rate_delay"
+    case transportRateDelay = "_transport_rate_delay"
+    case recipientLimit = "_recipient_limit"
+
+    /// The parameter that holds where the transport has none of its own.
+    public var fallback: Parameter<Int> {
+        switch self {
+        case .destinationConcurrencyLimit: Parameters.defaultDestinationConcurrencyLimit
+        case .destinationRecipientLimit: Parameters.defaultDestinationRecipientLimit
+        case .initialDestinationConcurrency: Parameters.initialDestinationConcurrency
+        case .destinationConcurrencyFailedCohortLimit: Parameters.defaultDestinationConcurrencyFailedCohortLimit
+        case .destinationRateDelay: Parameters.defaultDestinationRateDelay
+        case .transportRateDelay: Parameters.defaultTransportRateDelay
+        case .recipientLimit: Parameters.defaultRecipientLimit
+        }
+    }
+
+    /// The declaration of `<transport>_...`, made from the one of the default.
+    func declaration(transport: String) -> ParameterDeclaration {
+        let base = fallback.declaration
+        return ParameterDeclaration(
+            name: transport + rawValue, kind: base.kind, defaultText: "$" + base.name, defaultNote: "", isRaw: false, unit: base.unit,
+            summary: "As \(base.name), for the transport \(transport).", discussion: "", since: base.since, programs: base.programs)
+    }
+
+    /// The transport in a name like `slow_destination_concurrency_limit`, or nil where the name is none of these.
+    static func transport(inName name: String) -> (transport: String, parameter: TransportParameter)? {
+        // The longest suffix first: `_destination_recipient_limit` ends with `_recipient_limit`.
+        for parameter in allCases.sorted(by: { $0.rawValue.utf8.count > $1.rawValue.utf8.count }) where name.hasSuffix(parameter.rawValue) {
+            let transport = String(name.dropLast(parameter.rawValue.count))
+            if !transport.isEmpty && transport != "default" { return (transport, parameter) }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,163 @@
+// The same frames for programs without an event loop: `local`, `sendmail`, `postqueue`, `martlet`.
+//
+// One thread, one conversation at a time. Every wait has a bound. Security as in IPCFrame.swift.
+
+import MailModel
+public import SystemKit
+
+/// One end of a connection between programs, with blocking calls.
+public final class BlockingIPCConnection {
+    private let socket: FileDescriptor
+    private let sideChannel: Int32
+    private let isServer: Bool
+    private var decoder = IPCFrameDecoder()
+    private var nextStream: UInt32 = 1
+    private var credit: [UInt32: Int] = [:]
+    private var pending: [IPCFrame] = []
+    /// The longest wait for the other end, in milliseconds.
+    public var timeout: Int
+
+    private init(socket: consuming FileDescriptor, sideChannel: Int32, isServer: Bool, timeout: Int) {
+        self.socket = socket
+        self.sideChannel = sideChannel
+        self.isServer = isServer
+        self.timeout = timeout
+    }
+
+    deinit {
+        if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
+    }
+
+    /// The socket, for a program that waits for several things at a time.
+    public var descriptor: Int32 { socket.rawValue }
+
+    /// Connects to a service and learns that it speaks `protocol`.
+    public static func connect(path: String, protocol spoken: IPCProtocol, timeout: Int = 30_000) throws(IPCError) -> BlockingIPCConnection {
+        let connection: BlockingIPCConnection
+        do {
+            let socket = try Sockets.connectUnix(path: path)
+            try socket.writeAll([IPCPreamble.plain])
+            connection = BlockingIPCConnection(socket: socket, sideChannel: -1, isServer: false, timeout: timeout)
+        } catch {
+            throw .unreachable("\(error)")
+        }
+        guard let frame = try connection.nextFrame(), frame.stream == 0, frame.type == MultiplexerFrame.hello else {
+            throw .violation("no greeting from \(path)")
+        }
+        guard let hello = try? IPCHello(decoding: frame.payload[...]), hello.protocolName == spoken.name, hello.version == spoken.version else {
+            // a greeting that cannot be decoded is a greeting of something else
+            throw .violation("\(path) does not speak \(spoken.name) version \(spoken.version)")
+        }
+        return connection
+    }
+
+    /// Serves an accepted connection: reads the preamble and greets. nil when the peer closed at once (a wake-up) or sent nonsense.
+    public static func accept(_ socket: consuming FileDescriptor, protocol spoken: IPCProtocol, capacity: Int, timeout: Int) -> BlockingIPCConnection? {
+        guard let side = IPCPreambleReader.read(from: socket.rawValue, patience: 1000) else { return nil }
+        let connection = BlockingIPCConnection(socket: socket, sideChannel: side, isServer: true, timeout: timeout)
+        let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
+        do {
+            try connection.socket.writeAll(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded).wire)
+        } catch {
+            return nil
+        }
+        return connection
+    }
+
+    /// The number of a new stream of this client.
+    public func open() -> UInt32 {
+        defer { nextStream += 1 }
+        return nextStream
+    }
+
+    /// Sends a frame, waiting for credit.
+    public func send(_ type: UInt8, _ payload: [UInt8] = [], stream: UInt32) throws(IPCError) {
+        while credit[stream, default: IPCFrame.initialCredit] <= 0 {
+            guard let frame = try nextFrame() else { throw .broken("closed by the other end") }
+            if frame.type == MultiplexerFrame.credit { continue }
+            pending.append(frame)
+            // An answer before the request is whole is a refusal: the caller reads it next.
+            if frame.stream == stream { return }
+        }
+        credit[stream, default: IPCFrame.initialCredit] -= payload.count
+        try write(IPCFrame(stream: stream, type: type, payload: payload))
+    }
+
+    /// Says that no more frames of this stream come from here.
+    public func finish(_ stream: UInt32) throws(IPCError) {
+        credit[stream] = nil
+        try write(IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []))
+    }
+
+    /// The next frame of any stream (an `end` or `reset` among them); nil when the other end has closed.
+    public func receive() throws(IPCError) -> IPCFrame? {
+        if !pending.isEmpty { return pending.removeFirst() }
+        while let frame = try nextFrame() {
+            if frame.type != MultiplexerFrame.credit { return frame }
+        }
+        return nil
+    }
+
+    /// Server: tells the client to open no more streams.
+    public func goAway() {
+        // The client may be gone already, which is what is wanted.
+        try? write(IPCFrame(stream: 0, type: MultiplexerFrame.goAway, payload: []))
+    }
+
+    /// The descriptor passed for a stream; it belongs to the caller. nil where none came.
+    public func takeDescriptor(for stream: UInt32) -> Int32? {
+        while sideChannel >= 0 {
+            // Absence and failure are the same to the caller: the request is deferred.
+            guard let ready = try? Polling.isReadable(sideChannel, within: 0), ready,
+                let received = try? Sockets.receiveDescriptors(over: sideChannel, limit: 4), !received.bytes.isEmpty
+            else { return nil }
+            var decoder = ByteDecoder(received.bytes)
+            if let id = try? decoder.take(UInt32.self), id == stream, let descriptor = received.descriptors.first { return descriptor }
+            for descriptor in received.descriptors { _ = FileDescriptor(owning: descriptor) }
+        }
+        return nil
+    }
+
+    private func write(_ frame: IPCFrame) throws(IPCError) {
+        do {
+            try socket.writeAll(frame.wire)
+        } catch {
+            throw .broken("\(error)")
+        }
+    }
+
+    /// The next frame, credit (already counted) among them; nil at the end.
+    private func nextFrame() throws(IPCError) -> IPCFrame? {
+        while true {
+            do {
+                if let frame = try decoder.next() {
+                    if frame.type == MultiplexerFrame.credit {
+                        var payload = ByteDecoder(frame.payload)
+                        credit[frame.stream, default: IPCFrame.initialCredit] += Int(try payload.take(UInt32.self))
+                        return frame
+                    }
+                    if frame.type >= MultiplexerFrame.firstProtocolType && frame.payload.count > 0 {
+                        var grant = ByteEncoder()
+                        grant.put(UInt32(clamping: frame.payload.count))
+                        try write(IPCFrame(stream: frame.stream, type: MultiplexerFrame.credit, payload: grant.bytes))
+                    }
+                    return frame
+                }
+            } catch let error as IPCError {
+                throw error
+            } catch {
+                throw .violation("\(error)")
+            }
+            do {
+                guard try Polling.isReadable(socket.rawValue, within: timeout) else { throw IPCError.timedOut }
+                let bytes = try socket.read(upTo: 64 << 10)
+                if bytes.isEmpty { return nil }
+                decoder.append(bytes)
+            } catch let error as IPCError {
+                throw error
+            } catch {
+                throw .broken("\(error)")
+            }
+        }
+    }
+}

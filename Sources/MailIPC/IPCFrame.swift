@@ -1,0 +1,122 @@
+// The frames of every connection between programs, and their sans-I/O codec.
+//
+// A frame is: payload length (4 bytes, little-endian), stream (4), type (1), payload. Streams multiplex a connection: the client numbers the
+// streams it opens 1, 2, 3, ...; stream 0 belongs to the connection. Types below 16 belong to the multiplexer, the others to the protocol
+// spoken. Before its first frame the client sends one byte: `N`, or `S` with a descriptor, its side channel for passing descriptors. A
+// connection that closes before that byte is a wake-up.
+//
+// Security: the peer is one of our programs, perhaps taken over. Lengths are bounded before memory is taken; a bad frame ends that
+// connection and nothing else (DESIGN.md, section 1.5).
+
+public import MailModel
+
+/// One frame.
+public struct IPCFrame: Hashable, Sendable {
+    public var stream: UInt32
+    public var type: UInt8
+    public var payload: [UInt8]
+
+    public init(stream: UInt32, type: UInt8, payload: [UInt8]) {
+        self.stream = stream
+        self.type = type
+        self.payload = payload
+    }
+
+    /// Bytes before the payload.
+    public static let headerSize = 9
+    /// The largest payload: an envelope of 50,000 recipients fits; content travels in chunks of ``chunkSize``.
+    public static let maximumPayload = 32 << 20
+    /// The size in which content is cut into frames.
+    public static let chunkSize = 64 << 10
+    /// How many payload bytes a sender may have on their way in one stream before the receiver grants more.
+    public static let initialCredit = 512 << 10
+
+    /// The header of the frame; the payload follows it.
+    public static func header(stream: UInt32, type: UInt8, payloadCount: Int) -> [UInt8] {
+        var encoder = ByteEncoder(reserving: headerSize)
+        encoder.put(UInt32(truncatingIfNeeded: payloadCount))
+        encoder.put(stream)
+        encoder.put(type)
+        return encoder.bytes
+    }
+
+    public var wire: [UInt8] { IPCFrame.header(stream: stream, type: type, payloadCount: payload.count) + payload }
+}
+
+/// The client's first byte.
+public enum IPCPreamble {
+    public static let plain = UInt8(ascii: "N")
+    public static let withSideChannel = UInt8(ascii: "S")
+}
+
+/// Frame types of the multiplexer itself.
+public enum MultiplexerFrame {
+    /// Server to client, stream 0, first frame: ``IPCHello``.
+    public static let hello: UInt8 = 1
+    /// Receiver to sender: so many more payload bytes may be sent (4 bytes).
+    public static let credit: UInt8 = 2
+    /// Either side: the stream is abandoned; what it asked for is undefined.
+    public static let reset: UInt8 = 3
+    /// Either side: no further frames from here in this stream.
+    public static let end: UInt8 = 4
+    /// Server to client, stream 0: open no more streams here; the connection ends when those that are open are done. (A reload.)
+    public static let goAway: UInt8 = 5
+    /// Protocols number their frames from here.
+    public static let firstProtocolType: UInt8 = 16
+}
+
+/// The server's first frame.
+public struct IPCHello: ByteCodable, Hashable {
+    public var protocolName: String
+    public var version: UInt16
+    /// How many streams the server serves at a time on this connection. A synchronous program says 1.
+    public var capacity: UInt32
+
+    public init(protocolName: String, version: UInt16, capacity: UInt32) {
+        self.protocolName = protocolName
+        self.version = version
+        self.capacity = capacity
+    }
+    public func encode(into encoder: inout ByteEncoder) {
+        encoder.put(protocolName)
+        encoder.put(version)
+        encoder.put(capacity)
+    }
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
+        self.init(
+            protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self), capacity: try decoder.take(UInt32.self))
+    }
+}
+
+/// Collects bytes and gives frames.
+public struct IPCFrameDecoder: Sendable {
+    private var buffer: [UInt8] = []
+    private var start = 0
+
+    public init() {}
+
+    public mutating func append(_ bytes: some Collection<UInt8>) {
+        if start > 0 && start == buffer.count {
+            buffer.removeAll(keepingCapacity: true)
+            start = 0
+        } else if start > 1 << 16 {
+            buffer.removeFirst(start)
+            start = 0
+        }
+        buffer.append(contentsOf: bytes)
+    }
+
+    /// The next whole frame, or nil until more bytes come.
+    public mutating func next() throws(ByteDecodingError) -> IPCFrame? {
+        guard buffer.count - start >= IPCFrame.headerSize else { return nil }
+        var decoder = ByteDecoder(buffer[start...])
+        let count = Int(try decoder.take(UInt32.self))
+        guard count <= IPCFrame.maximumPayload else { throw ByteDecodingError("frame of \(count) bytes") }
+        let stream = try decoder.take(UInt32.self)
+        let type = try decoder.takeUInt8()
+        guard decoder.remaining >= count else { return nil }
+        let begin = start + IPCFrame.headerSize
+        start = begin + count
+        return IPCFrame(stream: stream, type: type, payload: Array(buffer[begin..<start]))
+    }
+}

@@ -1,0 +1,104 @@
+// Content on its way to a peer: dot-stuffing, line ends and the end of data (RFC 5321 section 4.5.2), or BDAT chunks (RFC 3030).
+//
+// Security: what goes out through DATA has no line end but CRLF, whatever came in: a bare LF becomes CRLF and a bare CR a space, so that
+// nothing of one message can pass for the end of data at a peer that reads line ends loosely (CVE-2023-51764).
+// Limits: where the facts say that nothing needs doing, bytes pass unread; only the last two are looked at.
+
+public import MailModel
+
+/// Encodes the content of one message in chunks of any size.
+public struct ClientContentEncoder: Sendable {
+    /// Bytes may go out as they are.
+    public let isPassthrough: Bool
+    private let lineLimit: Int
+    private var isAtLineStart = true
+    private var hasPendingCR = false
+    private var column = 0
+    private var lastTwo: (UInt8, UInt8) = (13, 10)
+
+    /// - Parameters:
+    ///   - facts: what `cleanup` saw of the content. It is trusted as to what the content does *not* have.
+    ///   - lineLimit: longer lines are broken with CRLF and a space, as Postfix does; 0 for no limit (`smtp_line_length_limit`).
+    public init(facts: ContentFacts, lineLimit: Int = 998) {
+        let breaksLines = lineLimit > 0 && facts.contains(.longLines)
+        self.lineLimit = breaksLines ? lineLimit : 0
+        isPassthrough = !breaksLines && facts.isDisjoint(with: [.leadingDots, .binary])
+    }
+
+    /// Records bytes that the caller sends as they are; only for an ``isPassthrough`` encoder.
+    public mutating func pass(last bytes: some BidirectionalCollection<UInt8>) {
+        if let last = bytes.last { lastTwo = (bytes.count > 1 ? bytes[bytes.index(bytes.endIndex, offsetBy: -2)] : lastTwo.1, last) }
+    }
+
+    /// The next bytes on the wire.
+    public mutating func encode(_ chunk: some Collection<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(chunk.count + chunk.count / 16 + 16)
+        if isPassthrough {
+            out.append(contentsOf: chunk)
+            pass(last: out)
+            return out
+        }
+        for byte in chunk { put(byte, &out) }
+        return out
+    }
+
+    private mutating func put(_ byte: UInt8, _ out: inout [UInt8]) {
+        if hasPendingCR {
+            hasPendingCR = false
+            if byte == 0x0A { return endLine(&out) }
+            putText(0x20, &out)
+        }
+        switch byte {
+        case 0x0D: hasPendingCR = true
+        case 0x0A: endLine(&out)
+        default: putText(byte, &out)
+        }
+    }
+
+    private mutating func endLine(_ out: inout [UInt8]) {
+        out.append(13)
+        out.append(10)
+        isAtLineStart = true
+        column = 0
+    }
+
+    private mutating func putText(_ byte: UInt8, _ out: inout [UInt8]) {
+        if lineLimit > 0 {
+            // A character of UTF-8 stays whole.
+            let length = byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+            if column + length > lineLimit {
+                endLine(&out)
+                out.append(0x20)
+                isAtLineStart = false
+                column = 1
+            }
+        }
+        // RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
+        if isAtLineStart && byte == UInt8(ascii: ".") { out.append(byte) }
+        out.append(byte)
+        isAtLineStart = false
+        column += 1
+    }
+
+    /// The end: a last line end where it is missing, then `.` CRLF.
+    public mutating func finish() -> [UInt8] {
+        var out: [UInt8] = []
+        if isPassthrough {
+            // A passed CR alone at the end still needs the whole CRLF: `CR LF . CR LF` must begin a line for every reader.
+            if lastTwo != (13, 10) { out += [13, 10] }
+        } else {
+            if hasPendingCR {
+                hasPendingCR = false
+                putText(0x20, &out)
+            }
+            if !isAtLineStart { endLine(&out) }
+        }
+        return out + [UInt8(ascii: "."), 13, 10]
+    }
+
+    /// The command before a chunk of `size` octets (RFC 3030 section 2).
+    public static func chunkHeader(size: Int, isLast: Bool) -> [UInt8] {
+        ClientCommand.line("BDAT", isLast ? "\(size) LAST" : "\(size)")
+    }
+}

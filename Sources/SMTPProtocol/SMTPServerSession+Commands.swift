@@ -1,0 +1,204 @@
+// Command lines: splitting, order, and the replies that Postfix gives.
+
+import MailModel
+
+extension SMTPServerSession {
+    private static let ok = SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok")
+    private static func outOfOrder(_ text: String) -> SMTPReply { SMTPReply(503, EnhancedStatusCode(5, 5, 1), "Error: \(text)") }
+    private static func syntax(_ text: String) -> SMTPReply { SMTPReply(501, EnhancedStatusCode(5, 5, 4), "Syntax: \(text)") }
+
+    /// Takes one command line and serves it; false where no whole line is there.
+    mutating func readCommand() -> Bool {
+        guard let end = input[position...].firstIndex(of: 0x0A) else {
+            if input.count - position > policy.lineLengthLimit {
+                position = input.count
+                phase = .skippingLine
+                return true
+            }
+            return false
+        }
+        var line = input[position..<end]
+        position = end + 1
+        let hasCR = line.last == 0x0D
+        while line.last == 0x0D { line = line.dropLast() }
+        if !hasCR && !checkBareNewline() { return true }
+        if line.count > policy.lineLengthLimit {
+            countCommand(nil)
+            respond(SMTPReply(500, EnhancedStatusCode(5, 5, 2), "Error: line too long"))
+            return true
+        }
+        serve(line)
+        return true
+    }
+
+    private mutating func serve(_ line: ArraySlice<UInt8>) {
+        let trimmed = line.drop { $0 == 0x20 || $0 == 0x09 }
+        let word = trimmed.prefix { $0 != 0x20 && $0 != 0x09 }
+        guard let first = word.first else {
+            countCommand(nil)
+            return respond(SMTPReply(500, EnhancedStatusCode(5, 5, 2), "Error: bad syntax"))
+        }
+        var arguments = trimmed[word.endIndex...].drop { $0 == 0x20 || $0 == 0x09 }
+        while let last = arguments.last, last == 0x20 || last == 0x09 { arguments = arguments.dropLast() }
+        guard let verb = SMTPVerb(word) else {
+            countCommand(nil)
+            if !ASCII.isAlpha(first) || policy.forbiddenCommands.contains(String(decoding: word, as: UTF8.self).uppercased()) {
+                pending.append(.note(.nonSMTPCommand(ASCII.printable(line, limit: 100))))
+                put(SMTPReply(221, EnhancedStatusCode(2, 7, 0), "Error: I can break rules, too. Goodbye."))
+                return close(.nonSMTP)
+            }
+            return respond(SMTPReply(500, EnhancedStatusCode(5, 5, 2), "Error: command not recognized"))
+        }
+        countCommand(verb)
+        guard checkPipelining(verb) else { return }
+        if verb.isJunk {
+            junkCount += 1
+            if junkCount > policy.junkCommandLimit { errorCount += 1 }
+        }
+        if policy.tls == .required && !isTLSActive && !verb.isAllowedBeforeTLS {
+            let reply = SMTPReply(530, EnhancedStatusCode(5, 7, 0), "Must issue a STARTTLS command first")
+            // The chunk follows its command whatever the reply is.
+            if verb == .bdat { return chunk(arguments, refusal: reply) }
+            return respond(reply)
+        }
+        serve(verb, arguments)
+    }
+
+    private mutating func serve(_ verb: SMTPVerb, _ arguments: ArraySlice<UInt8>) {
+        switch verb {
+        case .helo, .ehlo: hello(verb, arguments)
+        case .startTLS: startTLS(arguments)
+        case .auth: respond(Self.outOfOrder("authentication not enabled"))
+        case .mail: mail(arguments)
+        case .rcpt: recipient(arguments)
+        case .data: data(arguments)
+        case .bdat: chunk(arguments, refusal: nil)
+        case .rset:
+            guard arguments.isEmpty else { return respond(Self.syntax("RSET")) }
+            dropTransaction()
+            respond(Self.ok)
+        case .noop: respond(Self.ok)
+        case .vrfy: verify(arguments)
+        case .expn: respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "EXPN command is disabled"))
+        case .etrn: respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "Error: command not implemented"))
+        case .quit:
+            guard arguments.isEmpty else { return respond(Self.syntax("QUIT")) }
+            respond(SMTPReply(221, EnhancedStatusCode(2, 0, 0), "Bye"))
+            close(.quit)
+        case .help:
+            respond(SMTPReply(214, EnhancedStatusCode(2, 0, 0), "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"))
+        }
+    }
+
+    private mutating func hello(_ verb: SMTPVerb, _ arguments: ArraySlice<UInt8>) {
+        // RFC 2034 section 4: no enhanced code here.
+        guard !arguments.isEmpty, arguments.count <= 512, !arguments.contains(where: { $0 < 0x20 || $0 == 0x7F }),
+            UTF8Validation.isValid(arguments)
+        else { return respond(SMTPReply(501, nil, "Syntax: \(verb.rawValue) hostname")) }
+        dropTransaction()
+        heloName = ASCII.printable(arguments)
+        isExtended = verb == .ehlo
+        respond(isExtended ? policy.ehloReply(isTLSActive: isTLSActive) : SMTPReply(250, nil, policy.hostName))
+    }
+
+    private mutating func startTLS(_ arguments: ArraySlice<UInt8>) {
+        guard arguments.isEmpty else { return respond(Self.syntax("STARTTLS")) }
+        guard policy.tls != .none || isTLSActive else {
+            return respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "Error: command not implemented"))
+        }
+        guard !isTLSActive else { return respond(SMTPReply(554, EnhancedStatusCode(5, 5, 1), "Error: TLS already active")) }
+        respond(SMTPReply(220, EnhancedStatusCode(2, 0, 0), "Ready to start TLS"))
+        // Plain text behind the command could be an attacker's, injected to be executed within the session (CVE-2011-0411).
+        forgetClient()
+        phase = .startingTLS
+    }
+
+    private mutating func mail(_ arguments: ArraySlice<UInt8>) {
+        if policy.isHeloRequired && heloName.isEmpty { return respond(Self.outOfOrder("send HELO/EHLO first")) }
+        if transaction != nil { return respond(Self.outOfOrder("nested MAIL command")) }
+        do {
+            let command = try MailCommand(arguments, grammar: policy.grammar, features: policy.features)
+            if let size = command.declaredSize, policy.messageSizeLimit > 0, size > policy.messageSizeLimit {
+                let reply = SMTPReply(552, EnhancedStatusCode(5, 3, 4), "Message size exceeds fixed limit")
+                pending.append(.note(.rejected(verb: .mail, reply: reply)))
+                return respond(reply)
+            }
+            phase = .asking(.sender(command))
+            pending.append(.checkSender(command))
+        } catch {
+            refuse(error, .mail, arguments)
+        }
+    }
+
+    private mutating func recipient(_ arguments: ArraySlice<UInt8>) {
+        guard let transaction else { return respond(Self.outOfOrder("need MAIL command")) }
+        guard !transaction.usesChunks else { return respond(Self.outOfOrder("RCPT after BDAT")) }
+        do {
+            let command = try RcptCommand(
+                arguments, grammar: policy.grammar, features: policy.features, isSMTPUTF8: transaction.mail.isSMTPUTF8)
+            guard policy.recipientLimit <= 0 || transaction.recipients.count < policy.recipientLimit else { return tooManyRecipients() }
+            phase = .asking(.recipient(command))
+            pending.append(.checkRecipient(command))
+        } catch {
+            refuse(error, .rcpt, arguments)
+        }
+    }
+
+    /// RFC 5321 section 4.5.3.1.10: 452, and the client sends the rest in another transaction; so that it is no error of the client.
+    private mutating func tooManyRecipients() {
+        transaction?.refusedRecipients += 1
+        let over = transaction?.refusedRecipients ?? 0
+        respond(SMTPReply(452, EnhancedStatusCode(4, 5, 3), "Error: too many recipients"))
+        if over <= policy.recipientOvershootLimit { errorCount -= 1 }
+    }
+
+    private mutating func data(_ arguments: ArraySlice<UInt8>) {
+        guard arguments.isEmpty else { return respond(Self.syntax("DATA")) }
+        if let refusal = contentRefusal(chunked: false) { return respond(refusal) }
+        guard let transaction else { return }
+        phase = .asking(.startData)
+        pending.append(.startContent(transaction))
+    }
+
+    /// Why content may not come now; nil where it may.
+    func contentRefusal(chunked: Bool) -> SMTPReply? {
+        guard let transaction else { return Self.outOfOrder(chunked ? "need MAIL command" : "need RCPT command") }
+        guard !transaction.recipients.isEmpty else {
+            return transaction.refusedRecipients > 0
+                ? SMTPReply(554, EnhancedStatusCode(5, 5, 1), "Error: no valid recipients") : Self.outOfOrder("need RCPT command")
+        }
+        guard !chunked else { return nil }
+        if transaction.usesChunks { return Self.outOfOrder("DATA after BDAT") }
+        // RFC 3030 section 3: DATA cannot carry BINARYMIME.
+        if transaction.mail.body == .binaryMIME { return Self.outOfOrder("BODY=BINARYMIME requires BDAT") }
+        return nil
+    }
+
+    private mutating func verify(_ arguments: ArraySlice<UInt8>) {
+        guard policy.features.contains(.vrfy) else {
+            return respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "VRFY command is disabled"))
+        }
+        var words = arguments
+        var isSMTPUTF8 = false
+        if let space = arguments.lastIndex(of: 0x20), policy.features.contains(.smtpUTF8),
+            ASCII.equalsIgnoringCase(arguments[(space + 1)...], "SMTPUTF8".utf8)
+        {
+            isSMTPUTF8 = true
+            words = arguments[..<space]
+        }
+        guard !words.isEmpty else { return respond(Self.syntax("VRFY address" + (policy.features.contains(.smtpUTF8) ? " [SMTPUTF8]" : ""))) }
+        guard let (address, rest) = policy.grammar.utf8(isSMTPUTF8).path(words, null: nil), rest.isEmpty else {
+            return respond(SMTPReply(501, EnhancedStatusCode(5, 1, 3), "Bad recipient address syntax"))
+        }
+        let command = RcptCommand(recipient: address)
+        phase = .asking(.verify(command))
+        pending.append(.verify(command))
+    }
+
+    private mutating func refuse(_ error: SMTPCommandError, _ verb: SMTPVerb, _ arguments: ArraySlice<UInt8>) {
+        if error.reply.enhanced == EnhancedStatusCode(5, 1, 7) || error.reply.enhanced == EnhancedStatusCode(5, 1, 3) {
+            pending.append(.note(.illegalAddress(verb: verb, text: ASCII.printable(arguments, limit: 256))))
+        }
+        respond(error.reply)
+    }
+}

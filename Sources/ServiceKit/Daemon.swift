@@ -1,0 +1,121 @@
+// The skeleton of every daemon with an event loop (DESIGN.md, section 5): options, configuration, pre-jail, chroot, privileges dropped and
+// proven gone, post-jail, serve, drain.
+//
+// The main thread accepts connections and waits for signals; everything else happens on ServiceActor. No Swift concurrency and no thread
+// exist before the privileges are gone.
+// Known limit: with chroot the sockets of other services are reached only while they lie below the new root (as in Postfix).
+
+import MailConfiguration
+import MailIPC
+import MailLog
+public import SystemKit
+
+/// A connection that was accepted. Its descriptors belong to the handler.
+public struct AcceptedConnection: Sendable {
+    public let descriptor: Int32
+    /// For passing descriptors; -1 without one.
+    public let sideChannel: Int32
+    /// nil for Unix-domain sockets.
+    public let peer: SocketAddress?
+}
+
+/// The part of a daemon that differs from the others.
+@ServiceActor
+public protocol ServiceHandler: AnyObject, Sendable {
+    /// Takes a connection. Must not wait for the connection's end.
+    func accept(_ connection: AcceptedConnection)
+    /// Somebody (master's timer, `postdrop`) asks it to look for work.
+    func wakeUp()
+    /// No more connections come: finishes what is under way and returns.
+    func drain() async
+}
+
+extension ServiceHandler {
+    public func wakeUp() {}
+}
+
+/// Runs daemons.
+public enum Daemon {
+    public enum Listening: Sendable {
+        /// Clients of the Internet: connections are handed over as they are.
+        case network
+        /// Programs of ours: the preamble of MailIPC is read first.
+        case programs
+    }
+
+    /// The whole life of a daemon.
+    ///
+    /// - Parameters:
+    ///   - preJail: opens what needs names or rights: tables, keys, sockets.
+    ///   - start: builds the handler on the event loop.
+    public static func run<State: Sendable>(
+        _ program: String, listening: Listening, arguments: [String] = Array(CommandLine.arguments.dropFirst()),
+        preJail: (ServiceContext) throws -> State,
+        start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
+    ) -> Never {
+        SignalWait.ignore(.pipe)
+        let handled: [Signal] = [.terminate, .interrupt, .hangUp]
+        SignalWait.block(handled)
+        let context = ServiceContext.start(program: program, arguments: arguments)
+        let state: State
+        do {
+            state = try preJail(context)
+            try enterJail(context)
+        } catch {
+            context.log.fatal("\(error)")
+            ProcessSpawn.exit(1)
+        }
+        do {
+            let signals = try SignalWait.descriptor(for: handled)
+            let wake = try FileDescriptor.pipe().release()
+            let status = ServiceStatus(wakeDescriptor: wake.write, hasMaster: !context.options.isStandAlone)
+            ServiceActor.start {
+                do {
+                    let handler = try await start(context, state, status)
+                    Handlers.current = handler
+                    status.setAvailable(true)
+                } catch {
+                    context.log.fatal("\(error)")
+                    ProcessSpawn.exit(1)
+                }
+            }
+            let acceptor = Acceptor(
+                context: context, listening: listening, signals: signals.rawValue, wake: wake.read, status: status,
+                listeners: context.options.isStandAlone ? [] : findListeners())
+            acceptor.run()
+        } catch {
+            context.log.fatal("\(error)")
+            ProcessSpawn.exit(1)
+        }
+    }
+
+    /// chroot and privileges, as master.cf says. In a private instance of an ordinary user there is nothing to give up.
+    static func enterJail(_ context: ServiceContext) throws {
+        guard Privileges.isRoot, context.options.dropsPrivileges || context.options.isJailed else { return }
+        let owner = context.configuration[Parameters.mailOwner]
+        guard let user = try UserDatabase.user(named: owner) else {
+            throw SystemError(errno: 2, operation: "find user", object: owner)
+        }
+        if context.options.isJailed { try Privileges.chroot(to: context.queueDirectory) }
+        if context.options.dropsPrivileges { try Privileges.become(user: user.uid, group: user.gid) }
+    }
+
+    /// The sockets that master left open, from descriptor 5 on.
+    static func findListeners() -> [Int32] {
+        var found: [Int32] = []
+        var number = ServiceOptions.firstListener
+        while true {
+            // The first number that is not an open socket ends the list.
+            let status = try? FileDescriptor.borrowing(number) { open throws(SystemError) in try open.status() }
+            guard let status, status.isSocket else { return found }
+            found.append(number)
+            number += 1
+        }
+    }
+}
+
+/// The handler of this process, for the main thread's calls onto the loop.
+@ServiceActor
+enum Handlers {
+    static var current: (any ServiceHandler)?
+}

@@ -1,0 +1,65 @@
+// The client of one service: keeps connections to its socket, opens streams on them, and connects anew after the service went away.
+//
+// A request that was under way when a connection broke fails with `broken`; it is never repeated here, because only the caller knows whether
+// it may be (DESIGN.md, section 3: a request in flight on a connection that breaks is deferred).
+
+public import MailIPC
+public import NIOCore
+
+/// Streams to one service.
+@ServiceActor
+public final class IPCClient {
+    public nonisolated let path: String
+    private nonisolated let spoken: IPCProtocol
+    private var connections: [IPCConnection] = []
+    private var connecting: [CheckedContinuation<Void, Never>]?
+    /// Bounds the wait for a service that `master` may have to start.
+    public var connectTimeout = TimeAmount.seconds(30)
+
+    public init(path: String, protocol spoken: IPCProtocol) {
+        self.path = path
+        self.spoken = spoken
+    }
+
+    /// Opens a stream on a connection with room, making one if there is none.
+    public func open() async throws(IPCError) -> IPCStream {
+        while true {
+            connections.removeAll { $0.closed != nil }
+            if let free = connections.first(where: { !$0.isDraining && $0.openStreams < $0.capacity }) { return try free.open() }
+            if connecting != nil {
+                await withCheckedContinuation { connecting?.append($0) }
+                if connections.isEmpty { throw .unreachable(path) }
+                continue
+            }
+            connecting = []
+            defer {
+                let waiters = connecting ?? []
+                connecting = nil
+                for waiter in waiters { waiter.resume() }
+            }
+            let made = try await IPCConnection.connect(path: path, protocol: spoken, deadline: .now() + connectTimeout)
+            connections.append(made)
+            return try made.open()
+        }
+    }
+
+    /// Sends one frame and awaits one. Anything else is an error.
+    public func request(_ type: UInt8, _ payload: [UInt8], timeout: TimeAmount) async throws(IPCError) -> IPCFrame {
+        let stream = try await open()
+        do throws(IPCError) {
+            try await stream.send(type, payload)
+            guard let frame = try await stream.receive(deadline: .now() + timeout) else { throw IPCError.broken("no answer") }
+            stream.finish()
+            return frame
+        } catch {
+            stream.reset()
+            throw error
+        }
+    }
+
+    /// Closes every connection.
+    public func close() {
+        for connection in connections { connection.close() }
+        connections = []
+    }
+}

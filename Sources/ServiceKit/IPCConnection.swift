@@ -1,0 +1,240 @@
+// One connection between programs on the event loop: frames in, frames out, streams with credit.
+//
+// Security: a frame that cannot be decoded or does not fit the state of its stream ends this connection, never the program.
+// A connection that breaks tells every stream on it; who waits there sees `broken` and defers.
+
+public import MailIPC
+import MailModel
+public import NIOCore
+import SystemKit
+
+/// Either end of a connection.
+@ServiceActor
+public final class IPCConnection {
+    private let stream: StreamConnection
+    private var decoder = IPCFrameDecoder()
+    private var streams: [UInt32: IPCStream] = [:]
+    private var nextStream: UInt32 = 1
+    private var sideChannel: Int32
+    private let isServer: Bool
+    private var onOpen: ((IPCStream) -> Void)?
+    private var helloWaiter: CheckedContinuation<Void, Never>?
+    private var hello: IPCHello?
+    private var receivedDescriptors: [UInt32: Int32] = [:]
+
+    /// Why it is closed; nil while it works.
+    public private(set) var closed: IPCError?
+    /// The server asked for no more streams.
+    public private(set) var isDraining = false
+    /// Called once when it closes.
+    public var onClose: (() -> Void)?
+
+    private init(stream: StreamConnection, sideChannel: Int32, isServer: Bool) {
+        self.stream = stream
+        self.sideChannel = sideChannel
+        self.isServer = isServer
+    }
+
+    /// How many streams the server takes at a time.
+    public var capacity: Int { Int(hello?.capacity ?? 0) }
+    /// How many streams are open.
+    public var openStreams: Int { streams.count }
+
+    // MARK: Making
+
+    /// Connects to a service and learns that it speaks `protocol`.
+    ///
+    /// - Parameter deadline: bounds the wait for the service's first frame; `master` may have to start it.
+    public static func connect(
+        path: String, protocol spoken: IPCProtocol, deadline: NIODeadline
+    ) async throws(IPCError) -> IPCConnection {
+        let raw: Int32
+        var side: Int32 = -1
+        do {
+            let socket = try Sockets.connectUnix(path: path)
+            if spoken.hasSideChannel {
+                let pair = try Sockets.socketPair(type: .seqpacket).release()
+                let theirs = FileDescriptor(owning: pair.second)
+                side = pair.first
+                try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withSideChannel], over: socket.rawValue)
+            } else {
+                try socket.writeAll([IPCPreamble.plain])
+            }
+            raw = socket.release()
+        } catch {
+            if side >= 0 { _ = FileDescriptor(owning: side) }
+            throw .unreachable("\(error)")
+        }
+        let connection: IPCConnection
+        do {
+            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: raw), sideChannel: side, isServer: false)
+        } catch {
+            if side >= 0 { _ = FileDescriptor(owning: side) }
+            throw .unreachable("\(error)")
+        }
+        connection.startReading()
+        try await connection.awaitHello(spoken, deadline: deadline)
+        return connection
+    }
+
+    /// Serves a connection that was accepted, whose preamble was read. Both descriptors belong to it from here.
+    public static func serve(
+        descriptor: Int32, sideChannel: Int32, protocol spoken: IPCProtocol, capacity: Int, onOpen: @escaping (IPCStream) -> Void
+    ) async throws(IPCError) -> IPCConnection {
+        let connection: IPCConnection
+        do {
+            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: descriptor), sideChannel: sideChannel, isServer: true)
+        } catch {
+            if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
+            throw .unreachable("\(error)")
+        }
+        connection.onOpen = onOpen
+        let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
+        connection.stream.write(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded).wire)
+        connection.stream.flushNow()
+        connection.startReading()
+        return connection
+    }
+
+    private func awaitHello(_ spoken: IPCProtocol, deadline: NIODeadline) async throws(IPCError) {
+        if hello == nil && closed == nil {
+            let timer = stream.channel.eventLoop.scheduleTask(deadline: deadline) {
+                ServiceActor.assumeIsolated { self.close(.timedOut) }
+            }
+            await withCheckedContinuation { helloWaiter = $0 }
+            timer.cancel()
+        }
+        if let closed { throw closed }
+        guard let hello, hello.protocolName == spoken.name, hello.version == spoken.version else {
+            let error = IPCError.violation(
+                "\(spoken.name) version \(spoken.version) expected, got \(hello?.protocolName ?? "?") version \(hello?.version ?? 0)")
+            close(error)
+            throw error
+        }
+    }
+
+    /// Opens a stream. What is sent on it reaches the server in order.
+    public func open() throws(IPCError) -> IPCStream {
+        if let closed { throw closed }
+        if isDraining { throw .unreachable("connection is ending") }
+        let id = nextStream
+        nextStream += 1
+        let opened = IPCStream(id: id, connection: self)
+        streams[id] = opened
+        return opened
+    }
+
+    public func close(_ reason: IPCError = .broken("closed here")) {
+        guard closed == nil else { return }
+        closed = reason
+        stream.abort()
+        if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
+        sideChannel = -1
+        for descriptor in receivedDescriptors.values { _ = FileDescriptor(owning: descriptor) }
+        receivedDescriptors = [:]
+        helloWaiter?.resume()
+        helloWaiter = nil
+        let ended = streams.values
+        streams = [:]
+        for stream in ended { stream.fail(reason) }
+        onClose?()
+        onClose = nil
+        onOpen = nil
+    }
+
+    // MARK: Frames out
+
+    func send(_ frame: IPCFrame) {
+        guard closed == nil else { return }
+        stream.write(IPCFrame.header(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count))
+        if !frame.payload.isEmpty { stream.write(frame.payload) }
+        stream.flushNow()
+    }
+
+    /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
+    func send(descriptor: Int32, for id: UInt32) throws(IPCError) {
+        guard sideChannel >= 0 else { throw .violation("no side channel") }
+        do {
+            var encoder = ByteEncoder()
+            encoder.put(id)
+            try Sockets.sendDescriptors([descriptor], with: encoder.bytes, over: sideChannel)
+        } catch {
+            throw .broken("\(error)")
+        }
+    }
+
+    /// The descriptor that the client passed for a stream, if it has come. It belongs to the caller.
+    func takeDescriptor(for id: UInt32) -> Int32? {
+        while receivedDescriptors[id] == nil && sideChannel >= 0 {
+            guard let received = try? Sockets.receiveDescriptors(over: sideChannel, limit: 4) else { break }
+            // nothing there, or the side channel is gone: the request will be deferred for want of its descriptor
+            var decoder = ByteDecoder(received.bytes)
+            guard received.descriptors.count == 1, let id = try? decoder.take(UInt32.self) else {
+                for descriptor in received.descriptors { _ = FileDescriptor(owning: descriptor) }
+                if received.bytes.isEmpty { break }
+                continue
+            }
+            receivedDescriptors[id] = received.descriptors[0]
+        }
+        return receivedDescriptors.removeValue(forKey: id)
+    }
+
+    /// Server: asks the client to open no more streams; what is under way is finished.
+    public func drain() {
+        guard !isDraining else { return }
+        isDraining = true
+        send(IPCFrame(stream: 0, type: MultiplexerFrame.goAway, payload: []))
+    }
+
+    func forget(_ id: UInt32) {
+        streams[id] = nil
+        if isDraining && !isServer && streams.isEmpty { close(.broken("drained")) }
+        if let descriptor = receivedDescriptors.removeValue(forKey: id) { _ = FileDescriptor(owning: descriptor) }
+    }
+
+    // MARK: Frames in
+
+    private func startReading() {
+        Task { @ServiceActor in
+            do {
+                while let buffer = try await stream.read(deadline: .distantFuture) {
+                    decoder.append(buffer.readableBytesView)
+                    while let frame = try decoder.next() { try dispatch(frame) }
+                }
+                close(.broken("closed by the other end"))
+            } catch let error as IPCError {
+                close(error)
+            } catch let error as ByteDecodingError {
+                close(.violation(error.description))
+            } catch {
+                close(.broken("\(error)"))
+            }
+        }
+    }
+
+    private func dispatch(_ frame: IPCFrame) throws {
+        if frame.stream == 0 {
+            if frame.type == MultiplexerFrame.goAway && !isServer {
+                isDraining = true
+                if streams.isEmpty { close(.broken("drained")) }
+                return
+            }
+            guard frame.type == MultiplexerFrame.hello, !isServer, hello == nil else { throw IPCError.violation("frame for stream 0") }
+            hello = try IPCHello(decoding: frame.payload[...])
+            helloWaiter?.resume()
+            helloWaiter = nil
+            return
+        }
+        if let known = streams[frame.stream] {
+            try known.receive(frame)
+            return
+        }
+        // A frame for a stream that is over here, or a new one from a client.
+        guard isServer, frame.type >= MultiplexerFrame.firstProtocolType, frame.stream >= nextStream else { return }
+        nextStream = frame.stream + 1
+        let opened = IPCStream(id: frame.stream, connection: self)
+        streams[frame.stream] = opened
+        try opened.receive(frame)
+        onOpen?(opened)
+    }
+}

@@ -1,0 +1,152 @@
+// One conversation on a connection between programs: a request with its answer, or a message on its way into the queue.
+//
+// Flow control: a sender may have so many payload bytes on their way as the receiver granted. The receiver grants anew when its code has
+// taken frames, not when they arrive, so a slow consumer slows its producer and nothing piles up between them.
+
+public import MailIPC
+import MailModel
+public import NIOCore
+import SystemKit
+
+/// One end of a stream.
+@ServiceActor
+public final class IPCStream {
+    public nonisolated let id: UInt32
+    private let connection: IPCConnection
+    private var inbox: [IPCFrame] = []
+    private var inboxStart = 0
+    private var credit = IPCFrame.initialCredit
+    private var consumed = 0
+    private var remoteEnded = false
+    private var failure: IPCError?
+    private var reader: CheckedContinuation<Void, Never>?
+    private var writer: CheckedContinuation<Void, Never>?
+    private var timedOut = false
+
+    init(id: UInt32, connection: IPCConnection) {
+        self.id = id
+        self.connection = connection
+    }
+
+    /// Sends a frame, waiting for credit.
+    ///
+    /// - Parameter descriptor: passed beside the frame; stays the caller's.
+    public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil) async throws(IPCError) {
+        while credit <= 0 && failure == nil && !isAnswered {
+            await withCheckedContinuation { writer = $0 }
+        }
+        if let failure { throw failure }
+        // The other end has answered and may take nothing more: the caller reads the answer next.
+        if credit <= 0 { return }
+        if let closed = connection.closed { throw closed }
+        if let descriptor { try connection.send(descriptor: descriptor, for: id) }
+        credit -= payload.count
+        connection.send(IPCFrame(stream: id, type: type, payload: payload))
+    }
+
+    private var isAnswered: Bool { remoteEnded || inboxStart < inbox.count }
+
+    /// The next frame; nil when the other end has sent its last.
+    public func receive(deadline: NIODeadline = .distantFuture) async throws(IPCError) -> IPCFrame? {
+        if inboxStart == inbox.count && !remoteEnded && failure == nil {
+            var timer: Scheduled<Void>?
+            await withCheckedContinuation { continuation in
+                reader = continuation
+                if deadline < .distantFuture {
+                    timer = ServiceActor.loop.scheduleTask(deadline: deadline) {
+                        ServiceActor.assumeIsolated {
+                            self.timedOut = true
+                            self.wakeReader()
+                        }
+                    }
+                }
+            }
+            timer?.cancel()
+        }
+        if inboxStart < inbox.count {
+            timedOut = false
+            let frame = inbox[inboxStart]
+            inboxStart += 1
+            if inboxStart == inbox.count {
+                inbox.removeAll(keepingCapacity: false)
+                inboxStart = 0
+            }
+            grant(frame.payload.count)
+            return frame
+        }
+        if let failure { throw failure }
+        if remoteEnded { return nil }
+        throw .timedOut
+    }
+
+    /// The descriptor passed with the request, which belongs to the caller; nil where none came.
+    public func takeDescriptor() -> Int32? { connection.takeDescriptor(for: id) }
+
+    /// Says that no more frames come from here, and forgets the stream.
+    public func finish() {
+        guard failure == nil else { return }
+        connection.send(IPCFrame(stream: id, type: MultiplexerFrame.end, payload: []))
+        leave()
+    }
+
+    /// Abandons the stream: the other end sees it broken.
+    public func reset() {
+        guard failure == nil else { return }
+        connection.send(IPCFrame(stream: id, type: MultiplexerFrame.reset, payload: []))
+        leave()
+    }
+
+    private func leave() {
+        failure = .broken("stream finished")
+        connection.forget(id)
+        wakeReader()
+        wakeWriter()
+    }
+
+    private func grant(_ count: Int) {
+        consumed += count
+        guard consumed >= IPCFrame.initialCredit / 2, failure == nil else { return }
+        var encoder = ByteEncoder()
+        encoder.put(UInt32(clamping: consumed))
+        consumed = 0
+        connection.send(IPCFrame(stream: id, type: MultiplexerFrame.credit, payload: encoder.bytes))
+    }
+
+    func receive(_ frame: IPCFrame) throws {
+        switch frame.type {
+        case MultiplexerFrame.credit:
+            var decoder = ByteDecoder(frame.payload)
+            credit += Int(try decoder.take(UInt32.self))
+            wakeWriter()
+        case MultiplexerFrame.reset:
+            fail(.broken("abandoned by the other end"))
+            connection.forget(id)
+        case MultiplexerFrame.end:
+            remoteEnded = true
+            wakeReader()
+            wakeWriter()
+        case MultiplexerFrame.firstProtocolType...:
+            inbox.append(frame)
+            wakeReader()
+            wakeWriter()
+        default:
+            throw IPCError.violation("frame type \(frame.type)")
+        }
+    }
+
+    func fail(_ error: IPCError) {
+        if failure == nil { failure = error }
+        wakeReader()
+        wakeWriter()
+    }
+
+    private func wakeReader() {
+        reader?.resume()
+        reader = nil
+    }
+
+    private func wakeWriter() {
+        writer?.resume()
+        writer = nil
+    }
+}

@@ -1,0 +1,76 @@
+// The command line that master gives to a daemon, and the descriptors it leaves open.
+//
+// -n SERVICE -t inet|unix [-u] [-j] [-c DIRECTORY] [-o name=value]... [-v]   (as Postfix; -S for smtpd on stdin and stdout)
+// Descriptors: 3 status (write `A` or `T`), 4 lifetime (end of file: master is gone), 5... listeners.
+
+import SystemKit
+
+/// What a daemon was told at its start.
+public struct ServiceOptions: Hashable, Sendable {
+    /// The service's name in master.cf.
+    public var serviceName = ""
+    /// Whether it is reached over the network rather than a Unix-domain socket.
+    public var isInet = false
+    public var dropsPrivileges = false
+    public var isJailed = false
+    public var isStandAlone = false
+    public var isVerbose = false
+    /// nil: the built-in default or MAIL_CONFIG.
+    public var configurationDirectory: String?
+    /// `-o name=value`, in order.
+    public var overrides: [(name: String, value: String)] { zip(overrideNames, overrideValues).map { ($0, $1) } }
+    private var overrideNames: [String] = []
+    private var overrideValues: [String] = []
+
+    public static let statusDescriptor: Int32 = 3
+    public static let lifetimeDescriptor: Int32 = 4
+    public static let firstListener: Int32 = 5
+
+    /// Throws the text of a usage error.
+    public init(arguments: [String]) throws(ServiceUsageError) {
+        var index = 0
+        func value(_ flag: String) throws(ServiceUsageError) -> String {
+            index += 1
+            guard index < arguments.count else { throw ServiceUsageError("option \(flag) needs a value") }
+            return arguments[index]
+        }
+        while index < arguments.count {
+            let flag = arguments[index]
+            switch flag {
+            case "-n": serviceName = try value(flag)
+            case "-t":
+                switch try value(flag) {
+                case "inet": isInet = true
+                case "unix": isInet = false
+                case let other: throw ServiceUsageError("unknown socket type \(other)")
+                }
+            case "-u": dropsPrivileges = true
+            case "-j": isJailed = true
+            case "-S": isStandAlone = true
+            case "-v": isVerbose = true
+            case "-c": configurationDirectory = try value(flag)
+            case "-s": _ = try value(flag)  // the number of listeners; they are found by looking
+            case "-o":
+                let text = try value(flag)
+                guard let equals = text.firstIndex(of: "=") else { throw ServiceUsageError("option -o needs name=value, not \(text)") }
+                overrideNames.append(ServiceOptions.trim(text[..<equals]))
+                overrideValues.append(ServiceOptions.trim(text[text.index(after: equals)...]))
+            default: throw ServiceUsageError("unknown argument \(flag)")
+            }
+            index += 1
+        }
+    }
+
+    private static func trim(_ text: Substring) -> String {
+        var rest = text
+        while let first = rest.first, first == " " || first == "\t" { rest.removeFirst() }
+        while let last = rest.last, last == " " || last == "\t" { rest.removeLast() }
+        return String(rest)
+    }
+}
+
+/// A command line that no master gives.
+public struct ServiceUsageError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+    init(_ description: String) { self.description = description }
+}

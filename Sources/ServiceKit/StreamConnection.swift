@@ -1,0 +1,267 @@
+// A byte stream on the event loop: a socket of the Internet or of a program of ours, with deadlines, back-pressure and TLS.
+//
+// Reading pulls: nothing is taken from the kernel before somebody waits for it, so a peer that sends faster than we work is held by its own
+// socket. Writing collects until `flush`, which waits while the peer does not read.
+// Security: the peer is hostile. Every wait has a deadline given by the caller; what has been read and not yet taken is bounded by one read.
+
+public import NIOCore
+import NIOPosix
+import NIOTLS
+import SystemKit
+
+/// Why a stream is of no use any more.
+public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible {
+    case timedOut
+    /// The peer closed it, or the network lost it; the reason.
+    case closed(String)
+    /// Could not be made; the reason as of strerror.
+    case unreachable(String)
+    /// The TLS handshake failed; the reason.
+    case handshakeFailed(String)
+
+    public var description: String {
+        switch self {
+        case .timedOut: "Connection timed out"
+        case .closed(let text), .unreachable(let text), .handshakeFailed(let text): text
+        }
+    }
+}
+
+/// One connection. Not for use by two readers at a time.
+@ServiceActor
+public final class StreamConnection {
+    public nonisolated let channel: any Channel
+    private var received = ByteBuffer()
+    private var reader: CheckedContinuation<Void, Never>?
+    private var writer: CheckedContinuation<Void, Never>?
+    private var handshake: CheckedContinuation<Void, Never>?
+    private var handshakeDone = false
+    private var ended = false
+    private var failure: String?
+    private var waitID: UInt64 = 0
+
+    fileprivate init(channel: any Channel) {
+        self.channel = channel
+    }
+
+    /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
+    public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
+        let bootstrap = ClientBootstrap(group: ServiceActor.loop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+        return try await make(bootstrap.withConnectedSocket(descriptor))
+    }
+
+    /// Connects to an address of the Internet or of a Unix-domain socket.
+    ///
+    /// - Parameters:
+    ///   - local: the address to connect from; nil lets the kernel choose.
+    ///   - timeout: bounds the attempt.
+    public static func connect(
+        to remote: NIOCore.SocketAddress, from local: NIOCore.SocketAddress? = nil, timeout: TimeAmount
+    ) async throws(ConnectionError) -> StreamConnection {
+        var bootstrap = ClientBootstrap(group: ServiceActor.loop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .connectTimeout(timeout)
+        if let local { bootstrap = bootstrap.bind(to: local) }
+        return try await make(bootstrap.connect(to: remote))
+    }
+
+    private static func make(_ future: EventLoopFuture<any Channel>) async throws(ConnectionError) -> StreamConnection {
+        do {
+            let channel = try await future.get()
+            let connection = StreamConnection(channel: channel)
+            try channel.pipeline.syncOperations.addHandler(ByteReceiver(connection))
+            return connection
+        } catch let error as ChannelError {
+            if case .connectTimeout = error { throw .timedOut }
+            throw .unreachable("\(error)")
+        } catch let error as IOError {
+            throw .unreachable(SystemError(errno: error.errnoCode, operation: "connect", object: "").reason)
+        } catch {
+            throw .unreachable("\(error)")
+        }
+    }
+
+    // MARK: Reading
+
+    /// Whether the peer has closed and everything it sent was taken.
+    public var isAtEnd: Bool { ended && received.readableBytes == 0 }
+
+    /// Some bytes, at least one; nil when the peer has closed.
+    public func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
+        if received.readableBytes == 0 && !ended {
+            channel.read()
+            let inTime = await wait(until: deadline, in: \.reader)
+            if !inTime { throw .timedOut }
+        }
+        if received.readableBytes > 0 {
+            let bytes = received
+            received = ByteBuffer()
+            return bytes
+        }
+        if let failure { throw .closed(failure) }
+        return nil
+    }
+
+    /// Throws away what has been read and not yet taken: plaintext behind STARTTLS must not be mistaken for what came under TLS
+    /// (CVE-2011-0411). Tells how many bytes there were.
+    @discardableResult
+    public func discardReceived() -> Int {
+        defer { received = ByteBuffer() }
+        return received.readableBytes
+    }
+
+    // MARK: Writing
+
+    /// Adds bytes to what the next ``flush(deadline:)`` sends.
+    public func write(_ bytes: some Sequence<UInt8>) {
+        channel.write(ByteBuffer(bytes: bytes), promise: nil)
+    }
+
+    public func write(_ buffer: ByteBuffer) {
+        channel.write(buffer, promise: nil)
+    }
+
+    /// Sends what was written and waits until the peer has taken so much that more may be written.
+    public func flush(deadline: NIODeadline) async throws(ConnectionError) {
+        channel.flush()
+        while !channel.isWritable && !ended && channel.isActive {
+            if !(await wait(until: deadline, in: \.writer)) { throw .timedOut }
+        }
+        if let failure { throw .closed(failure) }
+        if !channel.isActive { throw .closed("Connection closed") }
+    }
+
+    /// Sends what was written, without waiting.
+    public func flushNow() { channel.flush() }
+
+    /// Closes after what was written is sent.
+    public func close() {
+        let channel = channel
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    /// Closes at once.
+    public func abort() { channel.close(promise: nil) }
+
+    // MARK: TLS
+
+    /// Puts `makeHandler` (a TLS handler of swift-nio-ssl) under the stream and waits for the handshake.
+    public func startTLS(deadline: NIODeadline, _ makeHandler: () throws -> any ChannelHandler) async throws(ConnectionError) {
+        discardReceived()
+        do {
+            try channel.pipeline.syncOperations.addHandler(try makeHandler(), position: .first)
+        } catch {
+            throw .handshakeFailed("\(error)")
+        }
+        channel.read()
+        while !handshakeDone && !ended {
+            if !(await wait(until: deadline, in: \.handshake)) { throw .timedOut }
+        }
+        guard handshakeDone else { throw .handshakeFailed(failure ?? "Connection closed") }
+    }
+
+    // MARK: Waiting
+
+    /// Waits until the slot is resumed or the deadline passes; false in the second case.
+    private func wait(
+        until deadline: NIODeadline, in slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>
+    ) async -> Bool {
+        waitID += 1
+        let id = waitID
+        var timer: Scheduled<Void>?
+        await withCheckedContinuation { continuation in
+            self[keyPath: slot] = continuation
+            if deadline < .distantFuture {
+                timer = channel.eventLoop.scheduleTask(deadline: deadline) {
+                    ServiceActor.assumeIsolated { self.expire(id) }
+                }
+            }
+            currentWait = (id, { self.take(slot) })
+        }
+        timer?.cancel()
+        let expired = expiredWait == id
+        expiredWait = 0
+        return !expired
+    }
+
+    private var currentWait: (id: UInt64, take: @ServiceActor () -> CheckedContinuation<Void, Never>?)?
+    private var expiredWait: UInt64 = 0
+
+    private func take(
+        _ slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>
+    ) -> CheckedContinuation<Void, Never>? {
+        defer { self[keyPath: slot] = nil }
+        return self[keyPath: slot]
+    }
+
+    private func expire(_ id: UInt64) {
+        guard let wait = currentWait, wait.id == id, let continuation = wait.take() else { return }
+        expiredWait = id
+        continuation.resume()
+    }
+
+    // MARK: What the channel tells
+
+    fileprivate func didReceive(_ buffer: inout ByteBuffer) {
+        if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
+        take(\.reader)?.resume()
+    }
+
+    fileprivate func didCompleteRead() {
+        // A read that brought only bytes of the TLS record layer satisfies nobody: ask again for whoever still waits.
+        if reader != nil || handshake != nil { channel.read() }
+    }
+
+    fileprivate func didHandshake() {
+        handshakeDone = true
+        take(\.handshake)?.resume()
+    }
+
+    fileprivate func didBecomeWritable() { take(\.writer)?.resume() }
+
+    fileprivate func didEnd(_ reason: String?) {
+        if failure == nil { failure = reason }
+        ended = true
+        take(\.reader)?.resume()
+        take(\.writer)?.resume()
+        take(\.handshake)?.resume()
+    }
+}
+
+/// The end of the pipeline: hands what arrives to the connection. Runs on the loop.
+private final class ByteReceiver: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let connection: StreamConnection
+
+    init(_ connection: StreamConnection) { self.connection = connection }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
+    }
+    func channelReadComplete(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() } }
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { ServiceActor.assumeIsolated { [connection] in connection.didBecomeWritable() } }
+    }
+    func channelInactive(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didEnd(nil) } }
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            ServiceActor.assumeIsolated { [connection] in connection.didEnd(nil) }
+        } else if let event = event as? TLSUserEvent, case .handshakeCompleted = event {
+            ServiceActor.assumeIsolated { [connection] in connection.didHandshake() }
+        }
+    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        let reason: String
+        if let error = error as? IOError {
+            reason = SystemError(errno: error.errnoCode, operation: "read", object: "").reason
+        } else {
+            reason = "\(error)"
+        }
+        ServiceActor.assumeIsolated { [connection] in connection.didEnd(reason) }
+        context.close(promise: nil)
+    }
+}

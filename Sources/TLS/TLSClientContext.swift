@@ -1,0 +1,67 @@
+// TLS towards other mail servers.
+//
+// Security: opportunistic TLS does not verify the peer (RFC 7435): without DANE or MTA-STS a name check would protect nobody, because the MX
+// record itself is unauthenticated. `verify` asks for a chain to a trusted root and for the peer's name.
+// Limits: no client certificate, no DANE.
+
+public import NIOCore
+import NIOSSL
+
+/// How a client uses TLS.
+public struct TLSClientContext: Sendable {
+    /// What is asked of the server's certificate.
+    public enum Verification: Hashable, Sendable {
+        /// Any certificate will do (`smtp_tls_security_level` may, encrypt).
+        case none
+        /// A chain to a root in the file, or to one of the system's where the name is empty, and the server's name (verify, secure).
+        case full(authorityFile: String)
+    }
+
+    private let context: NIOSSLContext
+    private let status: TLSSessionFacts.PeerStatus
+
+    /// Loads what is needed before the jail; authority files are read here and never again.
+    public init(verification: Verification = .none) throws(TLSError) {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        switch verification {
+        case .none:
+            configuration.certificateVerification = .none
+            configuration.trustRoots = .certificates([])
+            status = .untrusted
+        case .full(let authorityFile):
+            configuration.certificateVerification = .fullVerification
+            configuration.trustRoots = authorityFile.isEmpty ? .default : .file(authorityFile)
+            status = .verified
+        }
+        do {
+            context = try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw TLSError("cannot set up TLS: \(error)")
+        }
+    }
+
+    /// Puts TLS in front of everything on `channel`; call it on the channel's event loop.
+    ///
+    /// For STARTTLS, call it after the server's `220` and after whatever plain text followed that has been dropped.
+    ///
+    /// - Parameter serverName: for SNI and verification; nil where the peer is known only by its address.
+    /// - Returns: a future that the caller bounds in time by closing the channel.
+    public func startTLS(on channel: any Channel, serverName: String?) throws(TLSError) -> EventLoopFuture<TLSSessionFacts> {
+        let handler: NIOSSLClientHandler
+        do {
+            handler = try NIOSSLClientHandler(context: context, serverHostname: serverName.flatMap { isServerName($0) ? $0 : nil })
+        } catch {
+            throw TLSError("cannot start TLS with \(serverName ?? "the peer"): \(error)")
+        }
+        return try startHandshake(handler, on: channel, observing: .serverHelloInbound, verifiedStatus: status)
+    }
+
+    /// SNI carries host names only: no addresses, no trailing dot (RFC 6066 section 3).
+    private func isServerName(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard (1...253).contains(bytes.count), bytes.last != UInt8(ascii: "."), !bytes.contains(UInt8(ascii: ":")) else { return false }
+        guard !bytes.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || $0 == UInt8(ascii: ".") }) else { return false }
+        return bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+}

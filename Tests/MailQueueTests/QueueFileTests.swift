@@ -1,0 +1,145 @@
+// The queue file: what is written is read; what is torn or changed is never taken for a message.
+
+import MailModel
+import MailQueue
+import SystemKit
+import Testing
+
+/// A directory of its own, removed at the end.
+final class ScratchDirectory {
+    let path: String
+
+    init() throws {
+        var name = "/tmp/martlet-queue-test-\(ProcessSpawn.currentProcessID)-"
+        name += "\(UInt64.random(in: 0..<UInt64.max))"
+        path = name
+        try Files.makeDirectory(path)
+    }
+
+    deinit {
+        for entry in (try? Files.directoryEntries(path)) ?? [] { try? Files.unlink("\(path)/\(entry)") }
+        try? Files.removeDirectory(path)
+    }
+}
+
+private func sampleEnvelope(recipients: Int = 3) -> Envelope {
+    Envelope(
+        sender: MailAddress("phil@sender.test"),
+        recipients: (0..<recipients).map {
+            EnvelopeRecipient(
+                MailAddress("user\($0)@receiver.test"), originalAddress: $0 == 1 ? MailAddress("alias@receiver.test") : nil,
+                originalRecipient: Array("rfc822;user\($0)@receiver.test".utf8), notify: $0 == 2 ? [.success, .failure] : [])
+        },
+        origin: .remoteSMTP, arrival: 1_700_000_000_123_456,
+        client: ClientFacts(protocolName: "ESMTP", helo: "h", name: "n.test", address: "192.0.2.1", port: 4711, tls: "", login: ""),
+        envelopeID: Array("env id".utf8), returnContent: .headers, body: .eightBitMIME, isSMTPUTF8: true, userID: 1000,
+        fullName: Array("Phil".utf8), isHeld: false)
+}
+
+private func write(_ content: [UInt8], recipients: Int = 3, in directory: String) throws -> CompletedQueueFile {
+    let writer = try QueueFileWriter(in: directory, envelope: sampleEnvelope(recipients: recipients), now: 1_700_000_000_123_456, unique: 7)
+    var rest = content[...]
+    while !rest.isEmpty {
+        try writer.append(rest.prefix(100_000))
+        rest = rest.dropFirst(100_000)
+    }
+    let file = try writer.finish(contentFacts: [.eightBitBody, .longLines])
+    #expect(QueueCommit.commit([file], directory: directory) == [nil])
+    _ = FileDescriptor(owning: file.descriptor)
+    return file
+}
+
+@Suite struct QueueFileTests {
+    @Test(arguments: [0, 1, 4600, 300_000, 1_000_001])
+    func whatIsWrittenIsRead(size: Int) throws {
+        let scratch = try ScratchDirectory()
+        let content = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let file = try write(content, in: scratch.path)
+        let reader = try QueueFileReader(path: file.path)
+        #expect(reader.envelope == sampleEnvelope())
+        #expect(reader.states == [.todo, .todo, .todo])
+        #expect(reader.header.contentFacts == [.eightBitBody, .longLines])
+        #expect(reader.header.contentLength == UInt64(size))
+        var read: [UInt8] = []
+        while true {
+            let chunk = try reader.content(at: UInt64(read.count), upTo: 65536)
+            if chunk.isEmpty { break }
+            read += chunk
+        }
+        #expect(read == content)
+        #expect(try reader.verifyContent())
+    }
+
+    @Test func statesAndNoticeChangeInPlace() throws {
+        let scratch = try ScratchDirectory()
+        let file = try write(Array("content\r\n".utf8), in: scratch.path)
+        let offsets = try QueueFileReader(path: file.path).stateOffsets
+        try QueueFileMark.setState(.done, at: offsets[0], path: file.path)
+        try QueueFileMark.setState(.bounced, at: offsets[2], path: file.path)
+        try QueueFileMark.setDelayNoticeSent(path: file.path)
+        let reader = try QueueFileReader(path: file.path)
+        #expect(reader.states == [.done, .todo, .bounced])
+        #expect(reader.header.delayNoticeSent)
+        #expect(reader.envelope == sampleEnvelope())
+    }
+
+    /// A file cut at any length is incomplete or no queue file, never a shorter message.
+    @Test func tornFilesAreNeverMessages() throws {
+        let scratch = try ScratchDirectory()
+        let file = try write(Array("some content\r\nof two lines\r\n".utf8), in: scratch.path)
+        let whole = try Files.contents(of: file.path)
+        for length in 0..<whole.count {
+            let path = "\(scratch.path)/torn"
+            let torn = try FileDescriptor.open(path, [.writeOnly, .create, .truncate])
+            try torn.writeAll(whole[..<length])
+            #expect(throws: QueueFileError.self) { _ = try QueueFileReader(path: path).states }
+        }
+    }
+
+    /// One changed byte of header or envelope is noticed, or was one of the bytes that may change; of content, by verifyContent.
+    @Test func changedBytesAreNoticed() throws {
+        let scratch = try ScratchDirectory()
+        let file = try write(Array("some content\r\n".utf8), in: scratch.path)
+        let whole = try Files.contents(of: file.path)
+        let good = try QueueFileReader(path: file.path)
+        let mutable = Set(good.stateOffsets.map(Int.init) + [QueueFileHeader.delayNoticeOffset])
+        let contentStart = Int(good.header.contentOffset)
+        for index in whole.indices where !mutable.contains(index) && index < whole.count - 8 {
+            var changed = whole
+            changed[index] ^= 0x20
+            let path = "\(scratch.path)/changed"
+            let copy = try FileDescriptor.open(path, [.writeOnly, .create, .truncate])
+            try copy.writeAll(changed)
+            if index < contentStart && !(53..<64).contains(index) {
+                #expect(throws: QueueFileError.self, "byte \(index)") { _ = try QueueFileReader(path: path).states }
+            } else if index >= contentStart && index < whole.count - 16 {
+                #expect(try QueueFileReader(path: path).verifyContent() == false, "byte \(index)")
+            }
+        }
+    }
+
+    @Test func otherVersionsAreRefusedByName() throws {
+        let scratch = try ScratchDirectory()
+        let file = try write([], in: scratch.path)
+        let descriptor = try FileDescriptor.open(file.path, [.writeOnly])
+        try descriptor.pwriteAll([2, 0], at: 8)
+        #expect(throws: QueueFileError.unknownVersion(2)) { _ = try QueueFileReader(path: file.path).states }
+    }
+
+    @Test func aDroppedWriterLeavesNothing() throws {
+        let scratch = try ScratchDirectory()
+        do {
+            let writer = try QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: 1)
+            try writer.append([UInt8](repeating: 65, count: 600_000))
+        }
+        #expect(try Files.directoryEntries(scratch.path) == [])
+    }
+
+    @Test func idsOfOneMicrosecondDiffer() throws {
+        let scratch = try ScratchDirectory()
+        var ids: Set<QueueID> = []
+        for _ in 0..<5 { ids.insert(try write([], in: scratch.path).id) }
+        #expect(ids.count == 5)
+        #expect(try Files.directoryEntries(scratch.path).count == 5)
+    }
+}
