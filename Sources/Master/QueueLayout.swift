@@ -43,7 +43,8 @@ struct QueueLayout: Sendable {
 
     /// The owners that main.cf names; errors with their parameter when an account is missing.
     static func owners(_ main: Configuration) throws(ConfigurationErrors) -> Owners {
-        guard Privileges.isRoot else {
+        // `mail_owner = root` makes a private instance of root's, as it may for any caller: nobody else owns anything.
+        guard Privileges.isRoot, main[Parameters.mailOwner] != "root" else {
             let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
             return Owners(root: me, mail: me, networkGroup: me.group, submissionGroup: me.group)
         }
