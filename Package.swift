@@ -80,7 +80,7 @@ let package = Package(
         room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "ServiceKit", "CSystemd"]),
+        room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
         room("SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
         room("QueueManager", daemonRooms + ["MailQueue", "Scheduling", "LookupTables", "AddressRouting", "DeliveryStatus"] + nio),
@@ -130,7 +130,7 @@ let package = Package(
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
-        tests("MasterTests", ["Master", "MailConfiguration"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("SubmissionTests", ["Submission", "MailModel"]),
         tests("AdministrationTests", ["Administration", "MailModel"]),
     ]

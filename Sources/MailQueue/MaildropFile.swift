@@ -13,7 +13,12 @@ import SystemKit
 /// Why bytes are no submission.
 public struct MaildropFileError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
-    public init(_ description: String) { self.description = description }
+    /// The content is larger than allowed; nothing else is wrong.
+    public let isTooBig: Bool
+    public init(_ description: String, isTooBig: Bool = false) {
+        self.description = description
+        self.isTooBig = isTooBig
+    }
 }
 
 /// The names and bounds of the format.
@@ -162,7 +167,7 @@ public struct MaildropFileDecoder: Sendable {
             switch type {
             case MaildropFile.contentRecord:
                 contentLength += UInt64(payload.count)
-                guard contentLength <= maximumContent else { throw MaildropFileError("the content exceeds \(maximumContent) bytes") }
+                guard contentLength <= maximumContent else { throw MaildropFileError("message file too big", isTooBig: true) }
                 let content = Array(payload)
                 take(MaildropFile.headerSize + payload.count)
                 return .content(content)

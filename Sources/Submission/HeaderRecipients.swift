@@ -8,7 +8,7 @@ import MailModel
 /// Watches content go by, takes the address fields out of its header, and drops the fields that no recipient may see.
 struct HeaderRecipients: Sendable {
     private var line: [UInt8] = []
-    private var isInHeader = true
+    private(set) var isInHeader = true
     private var field: [UInt8] = []
     private var fieldKind: Kind?
     private var headerSize = 0

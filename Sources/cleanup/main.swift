@@ -1,1 +1,3 @@
-// Placeholder
+import Cleanup
+
+CleanupProgram.main()

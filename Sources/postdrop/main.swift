@@ -1,1 +1,3 @@
-// Placeholder
+import Submission
+
+PostdropProgram.main()

@@ -1,1 +1,3 @@
-// Placeholder
+import Submission
+
+SendmailProgram.main()

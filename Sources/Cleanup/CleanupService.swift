@@ -1,0 +1,176 @@
+// cleanup: the only door into the queue.
+//
+// Each stream is one message or one question about a recipient. A message becomes one file, is committed with others, is announced to qmgr,
+// and only then acknowledged (DESIGN.md, section 1.1). Whatever goes wrong before that leaves nothing and is told with 4xx or 5xx.
+// Security: runs as the mail owner, outside any jail, and trusts no byte of content or envelope; sizes and counts are bounded.
+// Limits: no header_checks, body_checks or milters yet.
+
+import AddressRouting
+import InternetMessage
+import MailConfiguration
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import NIOCore
+import ServiceKit
+import SystemKit
+
+@ServiceActor
+final class CleanupService {
+    private let context: ServiceContext
+    private let log: MailLog
+    private let router: AddressRouter
+    private let policy: MessageRewriter.Policy
+    private let directories: QueueDirectories
+    private let committer: GroupCommitter
+    private let notifier: ArrivalNotifier
+    private let sizeLimit: Int
+    private let patience: TimeAmount
+    private let unique: UInt64
+
+    init(context: ServiceContext, router: AddressRouter) {
+        self.context = context
+        self.router = router
+        log = context.log
+        let configuration = context.configuration
+        directories = QueueDirectories(root: context.queueDirectory)
+        committer = GroupCommitter(synchronizes: true, log: log)
+        notifier = ArrivalNotifier(path: context.socket("qmgr", isPrivate: false), log: log)
+        sizeLimit = configuration[Parameters.messageSizeLimit]
+        patience = .seconds(Int64(configuration[Parameters.ipcTimeout]))
+        unique = UInt64(UInt32(bitPattern: ProcessSpawn.currentProcessID)) & 0xFF_FFFF
+        policy = MessageRewriter.Policy(
+            completion: HeaderCompletion.Policy(
+                hostName: configuration[Parameters.myhostname],
+                addresses: AddressCompletion(
+                    origin: configuration[Parameters.appendAtMyorigin] ? configuration[Parameters.myorigin] : "",
+                    domain: configuration[Parameters.appendDotMydomain] ? configuration[Parameters.mydomain] : ""),
+                undisclosedRecipientsHeader: configuration[Parameters.undisclosedRecipientsHeader],
+                dropHeaders: configuration[Parameters.messageDropHeaders]),
+            mailName: configuration[Parameters.mailName], headerSizeLimit: configuration[Parameters.headerSizeLimit],
+            hopLimit: configuration[Parameters.hopcountLimit])
+    }
+
+    /// Answers one stream.
+    func serve(_ stream: IPCStream) async {
+        do {
+            guard let first = try await stream.receive(deadline: .now() + patience) else { return }
+            switch first.type {
+            case CleanupFrame.checkRecipient:
+                let verdict = router.verify(recipient: try MailAddress(decoding: first.payload[...]))
+                try await stream.send(CleanupFrame.verdict, verdict.encoded)
+            case CleanupFrame.submit:
+                let reply = try await submit(try Envelope(decoding: first.payload[...]), from: stream)
+                switch reply {
+                case .queued(let id): try await stream.send(CleanupFrame.queued, id.encoded)
+                case .refused(let reply): try await stream.send(CleanupFrame.refused, reply.encoded)
+                }
+            default:
+                throw IPCError.violation("cleanup frame type \(first.type)")
+            }
+        } catch IPCError.broken {
+            // The client went away: smtpd logs what happened to its client; nothing was accepted.
+        } catch {
+            log.warning("request dropped: \(error)")
+            stream.reset()
+        }
+    }
+
+    func finish() async { await notifier.finish() }
+
+    private func submit(_ given: Envelope, from stream: IPCStream) async throws -> SubmitReply {
+        var envelope = given
+        envelope.sender = router.complete(envelope.sender)
+        do {
+            envelope.recipients = try RecipientExpansion.expand(envelope.recipients, router: router)
+        } catch {
+            log.warning("virtual alias expansion: \(error)")
+            return .refused(SMTPReply(451, error.status.with(statusClass: 4), "Error: queue file write error: \(error.reason)"))
+        }
+        guard !envelope.recipients.isEmpty else {
+            return .refused(SMTPReply(554, EnhancedStatusCode(5, 5, 1), "Error: no valid recipients"))
+        }
+        let directory = envelope.isHeld ? QueueDirectory.hold : .incoming
+        let now = SystemClock.now()
+        let writer: QueueFileWriter
+        do {
+            writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: now, unique: unique)
+        } catch {
+            return refusal(for: error)
+        }
+        let seconds = now / 1_000_000
+        let offset = SystemClock.localOffset(at: seconds)
+        let date = RFC5322Date(seconds: seconds, offset: offset).text(zoneName: offset == 0 ? "UTC" : nil)
+        var rewriter = MessageRewriter(policy: policy, envelope: envelope, queueID: writer.id, date: date)
+        if let refused = try await receiveContent(from: stream, into: writer, through: &rewriter) { return .refused(refused) }
+        let file: CompletedQueueFile
+        do {
+            file = try writer.finish(contentFacts: rewriter.facts)
+        } catch {
+            return refusal(for: error)
+        }
+        if let error = await committer.commit(file, directory: directories.path(directory)) { return refusal(for: error) }
+        log.info("\(file.id): message-id=\(ASCII.printable(rewriter.messageID ?? Array("<>".utf8)))")
+        if !envelope.isHeld {
+            notifier.announce(
+                ArrivalNotice(
+                    queueID: file.id, envelope: envelope, contentFacts: file.header.contentFacts, contentOffset: file.header.contentOffset,
+                    contentLength: file.header.contentLength))
+        }
+        return .queued(file.id)
+    }
+
+    /// Writes content until `commit`. Returns why the message is refused, or nil.
+    private func receiveContent(
+        from stream: IPCStream, into writer: QueueFileWriter, through rewriter: inout MessageRewriter
+    ) async throws -> SMTPReply? {
+        var received = 0
+        while let frame = try await stream.receive(deadline: .now() + patience) {
+            let parts: (header: [UInt8], body: ArraySlice<UInt8>)
+            switch frame.type {
+            case CleanupFrame.content:
+                received += frame.payload.count
+                // RFC 1870 section 6.3.
+                if sizeLimit > 0 && received > sizeLimit {
+                    return SMTPReply(552, EnhancedStatusCode(5, 3, 4), "Error: message file too big")
+                }
+                parts = rewriter.consume(frame.payload[...])
+            case CleanupFrame.commit:
+                parts = rewriter.finish()
+            default:
+                throw IPCError.violation("cleanup frame type \(frame.type) within a message")
+            }
+            if let refusal = rewriter.refusal { return refusal }
+            do {
+                if !parts.header.isEmpty { try writer.append(parts.header) }
+                if !parts.body.isEmpty { try writer.append(parts.body) }
+            } catch {
+                if case .refused(let reply) = refusal(for: error) { return reply }
+            }
+            if frame.type == CleanupFrame.commit { return nil }
+        }
+        throw IPCError.broken("message cancelled")
+    }
+
+    private func refusal(for error: SystemError) -> SubmitReply {
+        log.warning("queue file write error: \(error)")
+        return .refused(
+            error.isOutOfSpace
+                ? SMTPReply(452, EnhancedStatusCode(4, 3, 1), "Insufficient system storage")
+                : SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error"))
+    }
+}
+
+/// The program.
+public enum CleanupProgram {
+    public static func main() -> Never {
+        Daemon.run("cleanup", listening: .programs) { context in
+            AddressRouter(configuration: context.configuration, warn: { context.log.warning($0) })
+        } start: { context, router, _ in
+            let cleanup = CleanupService(context: context, router: router)
+            return IPCService(
+                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) }, onDrain: { await cleanup.finish() })
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// What a submission command finds around it, made safe before anything else happens: descriptors, environment, umask; and its own words.
+//
+// Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let the
+// next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
+// already dropped its own. Only an unprivileged command believes MAIL_CONFIG and `-C`.
+
+import MailConfiguration
+import MailLog
+import SystemKit
+
+/// The start of a command.
+enum CommandSurroundings {
+    /// The configuration of an installed system.
+    static let defaultConfigurationDirectory = "/etc/martlet"
+
+    /// Fills descriptors 0 to 2, clears the environment where the command is privileged, sets the umask, ignores SIGPIPE.
+    static func makeSafe() {
+        for number in Int32(0)...2 {
+            let isOpen = (try? FileDescriptor.borrowing(number) { open throws(SystemError) in try open.status() }) != nil
+            if isOpen { continue }
+            // The lowest free number is the missing one. It stays open for the life of the process.
+            guard let null = try? FileDescriptor.open("/dev/null", .readWrite) else { ProcessSpawn.exit(CommandStatus.osError.rawValue) }
+            if null.release() != number { ProcessSpawn.exit(CommandStatus.osError.rawValue) }
+        }
+        _ = Files.setCreationMask(0o077)
+        SignalWait.ignore(.pipe)
+        guard Privileges.isElevated else { return }
+        for name in [
+            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "MALLOC_TRACE",
+            "RES_OPTIONS", "RESOLV_HOST_CONF", "TMPDIR", "SWIFT_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD",
+        ] {
+            ProcessSpawn.setEnvironmentVariable(name, nil)
+        }
+        ProcessSpawn.setEnvironmentVariable("PATH", "/usr/bin:/usr/sbin:/bin:/sbin")
+    }
+
+    /// The words of the command line as bytes, the program's name first. An argument need not be UTF-8.
+    static func words() -> [[UInt8]] {
+        var out: [[UInt8]] = []
+        for index in 0..<Int(CommandLine.argc) {
+            guard let word = CommandLine.unsafeArgv[index] else { break }
+            // argv is NUL-terminated strings by the contract of execve(2).
+            var bytes: [UInt8] = []
+            var next = word
+            while next.pointee != 0 {
+                bytes.append(UInt8(bitPattern: next.pointee))
+                next += 1
+            }
+            out.append(bytes)
+        }
+        return out
+    }
+
+    /// Where the configuration is. A privileged command takes the installed one and no other.
+    ///
+    /// - Parameter option: the value of `-C` or `-c`.
+    static func configurationDirectory(option: [UInt8]?) throws(CommandFailure) -> String {
+        let wanted: String?
+        if let option {
+            guard let text = String(validating: option, as: UTF8.self) else {
+                throw CommandFailure(.usage, "the configuration directory's name is not UTF-8")
+            }
+            wanted = text
+        } else {
+            wanted = Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG")
+        }
+        guard let wanted, !wanted.isEmpty else { return defaultConfigurationDirectory }
+        if Privileges.isElevated && wanted != defaultConfigurationDirectory {
+            throw CommandFailure(.noPermission, "a privileged command reads \(defaultConfigurationDirectory) only")
+        }
+        return wanted.utf8.last == UInt8(ascii: "/") && wanted.utf8.count > 1 ? String(wanted.dropLast()) : wanted
+    }
+
+    static func load(directory: String) throws(CommandFailure) -> Configuration {
+        do throws(ConfigurationErrors) {
+            return try Configuration.load(directory: directory)
+        } catch {
+            throw CommandFailure(.configuration, "\(error)")
+        }
+    }
+
+    /// Says a line on standard error: `sendmail: fatal: ...`.
+    static func say(_ line: String) {
+        // There is nowhere else to say it.
+        try? FileDescriptor.borrowing(2) { error throws(SystemError) in try error.writeAll(Array("\(line)\n".utf8)) }
+    }
+
+    /// The end of a command that failed: a line for the caller, and one for the administrator where the log can be written.
+    static func fail(_ program: String, _ failure: CommandFailure, configuration: Configuration?) -> Never {
+        say("\(program): fatal: \(failure)")
+        if let configuration { log(program, configuration)?.fatal("\(failure)") }
+        ProcessSpawn.exit(failure.status.rawValue)
+    }
+
+    /// The log, if an ordinary user can write it.
+    static func log(_ program: String, _ configuration: Configuration) -> MailLog? {
+        let file = configuration[Parameters.maillogFile]
+        let name = configuration[Parameters.syslogName]
+        if file.isEmpty { return MailLog(program: program, syslogName: name, destination: .syslog) }
+        guard (try? FileDescriptor.open(file, [.writeOnly, .append, .noControllingTerminal])) != nil else { return nil }
+        return MailLog(program: program, syslogName: name, destination: .file(file))
+    }
+}

@@ -1,0 +1,112 @@
+// postdrop(1): reads one submission on standard input and puts it into `maildrop`. The only writer there.
+//
+// Security: set-group-id. Everything it reads is the caller's: the environment, the descriptors, the options, the bytes. It believes the
+// kernel about who the caller is (the owner of the file it creates), copies only what the decoder has checked, and does nothing else. A
+// signal of the caller removes the unfinished file.
+
+import MailConfiguration
+import MailModel
+import MailQueue
+import SystemKit
+
+/// The program.
+public enum PostdropProgram {
+    public static func main() -> Never {
+        CommandSurroundings.makeSafe()
+        var configuration: Configuration?
+        do throws(CommandFailure) {
+            let directory = try CommandSurroundings.configurationDirectory(option: try option(CommandSurroundings.words()))
+            let loaded = try CommandSurroundings.load(directory: directory)
+            configuration = loaded
+            try drop(loaded)
+            PickupNotice.send(queueDirectory: loaded[Parameters.queueDirectory])
+            ProcessSpawn.exit(CommandStatus.ok.rawValue)
+        } catch {
+            CommandSurroundings.fail("postdrop", error, configuration: configuration)
+        }
+    }
+
+    /// `-c directory`; `-r` and `-v` of Postfix's postdrop mean nothing here.
+    private static func option(_ words: [[UInt8]]) throws(CommandFailure) -> [UInt8]? {
+        var scanner = OptionScanner(Array(words.dropFirst())) { letter in
+            switch letter {
+            case UInt8(ascii: "c"): .required
+            case UInt8(ascii: "r"), UInt8(ascii: "v"): OptionArgument.none
+            default: nil
+            }
+        }
+        var directory: [UInt8]?
+        while let (letter, argument) = try scanner.next() {
+            if letter == UInt8(ascii: "c") { directory = argument }
+        }
+        guard scanner.operands.isEmpty else { throw CommandFailure(.usage, "usage: postdrop [-c config_dir] < submission") }
+        return directory
+    }
+
+    private static let interruptions: [Signal] = [.interrupt, .terminate, .hangUp, .quit]
+
+    private static func drop(_ configuration: Configuration) throws(CommandFailure) {
+        let limit = configuration[Parameters.messageSizeLimit]
+        SignalWait.block(interruptions)
+        let directory = QueueDirectories(root: configuration[Parameters.queueDirectory]).path(.maildrop)
+        do {
+            let signals = try SignalWait.descriptor(for: interruptions)
+            let writer = try MaildropWriter(
+                directory: directory, time: SystemClock.now(), processID: ProcessSpawn.currentProcessID)
+            do {
+                try copy(to: writer, maximumContent: limit > 0 ? UInt64(limit) : UInt64.max, signals: signals.rawValue)
+                _ = try writer.commit()
+            } catch {
+                writer.abandon()
+                throw error
+            }
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(.temporaryFailure, "cannot queue the message: \(error)")
+        }
+    }
+
+    /// Reads, checks and copies; returns only when the submission was whole.
+    private static func copy(
+        to writer: borrowing MaildropWriter, maximumContent: UInt64, signals: Int32
+    ) throws(CommandFailure) {
+        var decoder = MaildropFileDecoder(maximumContent: maximumContent)
+        var encoder = MaildropFileEncoder()
+        while true {
+            let input: [UInt8]
+            do throws(SystemError) {
+                let ready = try Polling.wait([Polling.Interest(signals, .read), Polling.Interest(0, .read)], milliseconds: nil)
+                if ready.contains(0) { throw SystemError(errno: 4, operation: "read", object: "standard input") }
+                input = try FileDescriptor.borrowing(0) { stdin throws(SystemError) in try stdin.read(upTo: 128 << 10) }
+            } catch {
+                throw CommandFailure(.temporaryFailure, "interrupted: \(error)")
+            }
+            if input.isEmpty {
+                guard decoder.isComplete else { throw CommandFailure(.dataError, "incomplete submission") }
+                return
+            }
+            decoder.append(input)
+            do {
+                while let event = try decoder.next() { try writer.write(bytes(of: event, &encoder)) }
+            } catch let error as MaildropFileError {
+                throw CommandFailure(error.isTooBig ? .unavailable : .dataError, "\(error)")
+            } catch {
+                throw CommandFailure(.temporaryFailure, "cannot queue the message: \(error)")
+            }
+        }
+    }
+
+    private static func bytes(of event: MaildropFileDecoder.Event, _ encoder: inout MaildropFileEncoder) -> [UInt8] {
+        switch event {
+        case .envelope(var envelope):
+            // Who and when are facts, not claims.
+            envelope.userID = Int64(Privileges.realUser)
+            envelope.arrival = SystemClock.now()
+            envelope.isHeld = false
+            return encoder.begin(envelope)
+        case .content(let content): return encoder.content(content)
+        case .end: return encoder.end()
+        }
+    }
+}

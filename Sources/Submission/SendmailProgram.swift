@@ -1,0 +1,73 @@
+// sendmail(1), mailq(1), newaliases(1): the command through which local software submits mail.
+//
+// Security: it has no privileges and keeps no secrets; everything that needs a privilege is another program. Exit status 0 means that the
+// message is durable in `maildrop`.
+
+import MailConfiguration
+import MailModel
+import MailQueue
+import SystemKit
+
+/// The program.
+public enum SendmailProgram {
+    public static func main() -> Never {
+        CommandSurroundings.makeSafe()
+        let words = CommandSurroundings.words()
+        var configuration: Configuration?
+        do throws(CommandFailure) {
+            let options = try SendmailOptions(program: words.first ?? [], words: Array(words.dropFirst()))
+            for warning in options.warnings { CommandSurroundings.say("sendmail: warning: \(warning)") }
+            let directory = try CommandSurroundings.configurationDirectory(option: options.configurationDirectory)
+            let loaded = try CommandSurroundings.load(directory: directory)
+            configuration = loaded
+            try run(options, directory: directory, configuration: loaded)
+        } catch {
+            CommandSurroundings.fail("sendmail", error, configuration: configuration)
+        }
+    }
+
+    private static func run(
+        _ options: SendmailOptions, directory: String, configuration: Configuration
+    ) throws(CommandFailure) -> Never {
+        let commands = configuration[Parameters.commandDirectory]
+        switch options.mode {
+        case .deliver:
+            let status = try MessageSubmission(options, configuration: configuration, directory: directory).run()
+            ProcessSpawn.exit(status.rawValue)
+        case .verify:
+            let status = try VerificationReport.submit(options, configuration: configuration, directory: directory)
+            ProcessSpawn.exit(status.rawValue)
+        case .smtpSession: try runSMTPSession(directory: directory, configuration: configuration)
+        case .listQueue: try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-p"])
+        case .flush(.all): try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-f"])
+        case .flush(.message(let id)): try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-i", try text(id)])
+        case .flush(.site(let site)): try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-s", try text(site)])
+        case .buildAliases:
+            let tables = try options.aliasTable.map { name throws(CommandFailure) in [try text(name)] }
+            let specifications = tables ?? configuration[Parameters.aliasDatabase]
+            if specifications.isEmpty { ProcessSpawn.exit(CommandStatus.ok.rawValue) }
+            ProcessSpawn.setEnvironmentVariable("MAIL_CONFIG", directory)
+            try OtherProgram.become("\(commands)/martlet", ["map", "build", "--aliases"] + specifications)
+        case .startDaemon:
+            ProcessSpawn.setEnvironmentVariable("MAIL_CONFIG", directory)
+            try OtherProgram.become("\(commands)/martlet", ["start"])
+        case .nothing: ProcessSpawn.exit(CommandStatus.ok.rawValue)
+        }
+    }
+
+    /// `-bs`: smtpd on standard input and output. Its content goes to cleanup at once, so that needs the mail system to be up.
+    private static func runSMTPSession(directory: String, configuration: Configuration) throws(CommandFailure) -> Never {
+        let socket = QueueDirectories(root: configuration[Parameters.queueDirectory]).socket("cleanup", isPrivate: false)
+        do throws(SystemError) {
+            _ = try Sockets.connectUnix(path: socket)
+        } catch {
+            throw CommandFailure(.temporaryFailure, "the mail system is down: \(error)")
+        }
+        try OtherProgram.become("\(configuration[Parameters.daemonDirectory])/smtpd", ["-S", "-n", "stdin", "-t", "unix", "-c", directory])
+    }
+
+    private static func text(_ bytes: [UInt8]) throws(CommandFailure) -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw CommandFailure(.usage, "an argument is not UTF-8") }
+        return text
+    }
+}
