@@ -32,15 +32,19 @@ public final class IPCStream {
     ///
     /// - Parameter descriptor: passed beside the frame; stays the caller's.
     public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil) async throws(IPCError) {
-        while credit <= 0 && failure == nil {
+        while credit <= 0 && failure == nil && !isAnswered {
             await withCheckedContinuation { writer = $0 }
         }
         if let failure { throw failure }
+        // The other end has answered and may take nothing more: the caller reads the answer next.
+        if credit <= 0 { return }
         if let closed = connection.closed { throw closed }
         if let descriptor { try connection.send(descriptor: descriptor, for: id) }
         credit -= payload.count
         connection.send(IPCFrame(stream: id, type: type, payload: payload))
     }
+
+    private var isAnswered: Bool { remoteEnded || inboxStart < inbox.count }
 
     /// The next frame; nil when the other end has sent its last.
     public func receive(deadline: NIODeadline = .distantFuture) async throws(IPCError) -> IPCFrame? {
@@ -120,9 +124,11 @@ public final class IPCStream {
         case MultiplexerFrame.end:
             remoteEnded = true
             wakeReader()
+            wakeWriter()
         case MultiplexerFrame.firstProtocolType...:
             inbox.append(frame)
             wakeReader()
+            wakeWriter()
         default:
             throw IPCError.violation("frame type \(frame.type)")
         }

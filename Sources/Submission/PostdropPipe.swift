@@ -8,14 +8,22 @@ struct PostdropPipe: ~Copyable {
     private let processID: Int32
 
     init(commandDirectory: String, configurationDirectory: String) throws(CommandFailure) {
-        let path = "\(commandDirectory)/postdrop"
+        let started = try PostdropPipe.start("\(commandDirectory)/postdrop", configurationDirectory)
+        input = FileDescriptor(owning: started.input)
+        processID = started.processID
+    }
+
+    private static func start(
+        _ path: String, _ configurationDirectory: String
+    ) throws(CommandFailure) -> (input: Int32, processID: Int32) {
         do throws(SystemError) {
             let ends = try FileDescriptor.pipe().release()
             let read = FileDescriptor(owning: ends.read)
-            input = FileDescriptor(owning: ends.write)
-            processID = try ProcessSpawn.spawn(
+            let write = FileDescriptor(owning: ends.write)
+            let child = try ProcessSpawn.spawn(
                 path: path, arguments: ["postdrop", "-c", configurationDirectory], environment: nil,
                 descriptors: [(from: read.rawValue, to: 0), (from: 1, to: 1), (from: 2, to: 2)])
+            return (write.release(), child)
         } catch {
             throw CommandFailure(.unavailable, "unable to execute \(path): \(error)")
         }

@@ -1,1 +1,3 @@
-// Placeholder
+import Pickup
+
+PickupProgram.main()

@@ -1,0 +1,174 @@
+// One file of `maildrop` on its way to cleanup.
+//
+// Security: the file is hostile. It is opened without following links, must be a regular file with one name, is read once from front to back,
+// and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the file.
+
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import NIOCore
+import ServiceKit
+import SystemKit
+
+@ServiceActor
+final class MaildropSubmission: Sendable {
+    private let directories: QueueDirectories
+    private let cleanup: IPCClient
+    private let log: MailLog
+    private let maximumContent: UInt64
+    private let mailName: String
+    /// cleanup could not be reached: the rest of this round would fail, too.
+    var isCleanupDown = false
+
+    private static let readSize = 128 << 10
+    /// A wait for cleanup's reply: its content checks may take long.
+    private static let replyTimeout = TimeAmount.minutes(10)
+
+    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, mailName: String) {
+        self.directories = directories
+        self.cleanup = cleanup
+        self.log = log
+        self.maximumContent = maximumContent
+        self.mailName = mailName
+    }
+
+    /// Why a file cannot go to cleanup, now or ever.
+    private enum Obstacle: Error {
+        /// Nothing is wrong with the file: it stays for the next round.
+        case later(String)
+        /// It is no submission: to `corrupt`.
+        case corrupt(String)
+    }
+
+    /// Sees one file through. Never throws: what goes wrong is logged, and the file is where the next round or an administrator finds it.
+    func run(_ id: QueueID) async {
+        do {
+            let path = directories.path(.maildrop, id)
+            let file: SystemKit.FileDescriptor
+            do throws(SystemError) {
+                file = try SystemKit.FileDescriptor.open(path, [.readOnly, .noFollow, .nonBlocking])
+            } catch {
+                // Gone: another round was faster, or the administrator removed it.
+                if error.isNotFound { return }
+                // ELOOP is a symbolic link, which no postdrop makes.
+                throw error.errno == 40 ? Obstacle.corrupt("a symbolic link") : Obstacle.later("\(error)")
+            }
+            try await take(id, path: path, file: file)
+        } catch Obstacle.corrupt(let reason) {
+            setAside(id, reason)
+        } catch Obstacle.later(let reason) {
+            log.warning("\(id): maildrop file is kept: \(reason)")
+        } catch {
+            log.warning("\(id): maildrop file is kept: \(error)")
+        }
+    }
+
+    private func take(_ id: QueueID, path: String, file: borrowing SystemKit.FileDescriptor) async throws {
+        let status = try file.status()
+        guard status.isRegularFile else { throw Obstacle.corrupt("not a regular file") }
+        guard status.links == 1 else { throw Obstacle.corrupt("the file has \(status.links) names") }
+        let stream: IPCStream
+        do throws(IPCError) {
+            stream = try await cleanup.open()
+        } catch {
+            if !isCleanupDown { log.warning("cleanup service: \(error)") }
+            isCleanupDown = true
+            throw Obstacle.later("cleanup cannot be reached")
+        }
+        let (envelope, reply): (Envelope, SubmitReply)
+        do {
+            (envelope, reply) = try await send(file, owner: status.owner, over: stream)
+            stream.finish()
+        } catch {
+            stream.reset()
+            throw error
+        }
+        switch reply {
+        case .queued(let queueID):
+            log.info("\(queueID): uid=\(status.owner) from=<\(envelope.sender.logForm)>")
+            try Files.unlink(path)
+        case .refused(let refusal):
+            guard refusal.isPermanentFailure else { throw Obstacle.later("\(refusal)") }
+            try await giveBack(id, path: path, envelope, refusal)
+        }
+    }
+
+    /// Reads the file once and sends it on; the reply counts only when the end record was right.
+    private func send(
+        _ file: borrowing SystemKit.FileDescriptor, owner: UInt32, over stream: IPCStream
+    ) async throws -> (Envelope, SubmitReply) {
+        var decoder = MaildropFileDecoder(maximumContent: maximumContent)
+        var envelope: Envelope?
+        var offset: Int64 = 0
+        while !decoder.isComplete {
+            let bytes = try file.pread(upTo: Self.readSize, at: offset)
+            guard !bytes.isEmpty else { throw Obstacle.corrupt("it ends too early") }
+            offset += Int64(bytes.count)
+            decoder.append(bytes)
+            while let event = try next(&decoder) {
+                switch event {
+                case .envelope(var given):
+                    // Facts over claims: the owner of the file submitted it, and not in the future.
+                    given.userID = Int64(owner)
+                    given.arrival = min(max(given.arrival, 0), SystemClock.now())
+                    envelope = given
+                    try await stream.send(CleanupFrame.submit, given.encoded)
+                case .content(let content): try await stream.send(CleanupFrame.content, content)
+                case .end: try await stream.send(CleanupFrame.commit)
+                }
+            }
+        }
+        guard try file.pread(upTo: 1, at: offset).isEmpty else { throw Obstacle.corrupt("bytes after the end record") }
+        guard let envelope, let frame = try await stream.receive(deadline: .now() + Self.replyTimeout) else {
+            throw Obstacle.later("cleanup gave no reply")
+        }
+        return (envelope, try SubmitReply(frame: frame))
+    }
+
+    private func next(_ decoder: inout MaildropFileDecoder) throws(Obstacle) -> MaildropFileDecoder.Event? {
+        do throws(MaildropFileError) {
+            return try decoder.next()
+        } catch {
+            throw .corrupt("\(error)")
+        }
+    }
+
+    /// cleanup will never take it: the sender is told, and then the file goes.
+    private func giveBack(_ id: QueueID, path: String, _ envelope: Envelope, _ refusal: SMTPReply) async throws {
+        log.warning("\(id): maildrop file refused: \(refusal)")
+        // No report about a report (RFC 5321 section 6.1).
+        guard !envelope.sender.isNull else { throw Obstacle.corrupt("refused, and it has no sender to be told") }
+        let notice = RefusalNotice(envelope: envelope, refusal: refusal, mailName: mailName, time: SystemClock.now())
+        let stream = try await cleanup.open()
+        do {
+            try await stream.send(CleanupFrame.submit, notice.envelope.encoded)
+            try await stream.send(CleanupFrame.content, notice.content)
+            try await stream.send(CleanupFrame.commit)
+            guard let frame = try await stream.receive(deadline: .now() + Self.replyTimeout) else {
+                throw Obstacle.later("cleanup gave no reply")
+            }
+            stream.finish()
+            switch try SubmitReply(frame: frame) {
+            case .queued(let queueID):
+                log.info("\(id): sender non-delivery notification: \(queueID)")
+                try Files.unlink(path)
+            case .refused(let reply) where reply.isPermanentFailure:
+                throw Obstacle.corrupt("refused, and so was the notice to <\(envelope.sender.logForm)>: \(reply)")
+            case .refused(let reply): throw Obstacle.later("\(reply)")
+            }
+        } catch {
+            stream.reset()
+            throw error
+        }
+    }
+
+    private func setAside(_ id: QueueID, _ reason: String) {
+        do throws(SystemError) {
+            try Files.rename(directories.path(.maildrop, id), directories.path(.corrupt, id))
+            log.warning("\(id): maildrop file moved to corrupt: \(reason)")
+        } catch {
+            log.warning("\(id): maildrop file is bad (\(reason)) and cannot be moved to corrupt: \(error)")
+        }
+    }
+}

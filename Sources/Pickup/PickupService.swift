@@ -1,0 +1,115 @@
+// Finds submissions in `maildrop` and sees each through: when it is told to look, and by itself once a minute.
+//
+// A file leaves `maildrop` only when cleanup has made the message durable, when its sender has been told that it cannot be taken, or into
+// `corrupt` with a log line. A crash between cleanup's reply and the removal delivers the message twice, never zero times.
+
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import NIOCore
+import ServiceKit
+import SystemKit
+
+@ServiceActor
+final class PickupService: ServiceHandler {
+    private let directories: QueueDirectories
+    private let log: MailLog
+    private let submission: MaildropSubmission
+    private var isScanning = false
+    private var isScanWanted = false
+    private var isDraining = false
+    /// What the present scan found and nobody has taken up yet, the oldest last.
+    private var waiting: [QueueID] = []
+    private var idleWaiters: [CheckedContinuation<Void, Never>] = []
+
+    /// Messages on their way to cleanup at a time: enough for its group commit to be worth while.
+    private static let concurrency = 32
+    private static let scanInterval = TimeAmount.seconds(60)
+    /// The age at which an unfinished file is left over from a crash, in microseconds.
+    private static let staleAge: Int64 = 86_400_000_000
+
+    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, mailName: String) {
+        self.directories = directories
+        self.log = log
+        submission = MaildropSubmission(
+            directories: directories, cleanup: cleanup, log: log, maximumContent: maximumContent, mailName: mailName)
+    }
+
+    /// The first look, and then one every minute.
+    func begin() {
+        wakeUp()
+        _ = ServiceActor.loop.scheduleRepeatedTask(initialDelay: Self.scanInterval, delay: Self.scanInterval) { [self] _ in
+            ServiceActor.assumeIsolated { wakeUp() }
+        }
+    }
+
+    /// pickup serves no protocol: a connection is a wake-up, whatever it says.
+    func accept(_ connection: AcceptedConnection) {
+        _ = SystemKit.FileDescriptor(owning: connection.descriptor)
+        if connection.sideChannel >= 0 { _ = SystemKit.FileDescriptor(owning: connection.sideChannel) }
+        wakeUp()
+    }
+
+    func wakeUp() {
+        isScanWanted = true
+        guard !isScanning, !isDraining else { return }
+        isScanning = true
+        Task { @ServiceActor in
+            while isScanWanted && !isDraining {
+                isScanWanted = false
+                await scan()
+            }
+            isScanning = false
+            let waiters = idleWaiters
+            idleWaiters = []
+            for waiter in waiters { waiter.resume() }
+        }
+    }
+
+    func drain() async {
+        isDraining = true
+        while isScanning { await withCheckedContinuation { idleWaiters.append($0) } }
+    }
+
+    /// Sees every file through that is there now, oldest first, several at a time.
+    private func scan() async {
+        waiting = find()
+        let workers = (0..<min(Self.concurrency, waiting.count)).map { _ in
+            Task { @ServiceActor in
+                while let id = nextWaiting() { await submission.run(id) }
+            }
+        }
+        for worker in workers { await worker.value }
+        submission.isCleanupDown = false
+    }
+
+    private func nextWaiting() -> QueueID? {
+        if isDraining || submission.isCleanupDown { waiting = [] }
+        return waiting.popLast()
+    }
+
+    /// The files that are there, the oldest last.
+    private func find() -> [QueueID] {
+        do throws(SystemError) {
+            let names = try Files.directoryEntries(directories.path(.maildrop))
+            for name in names where name.hasSuffix(".tmp") { removeIfStale(name) }
+            return names.compactMap { QueueID($0) }.sorted(by: >)
+        } catch {
+            log.warning("\(error)")
+            return []
+        }
+    }
+
+    private func removeIfStale(_ name: String) {
+        let path = "\(directories.path(.maildrop))/\(name)"
+        do throws(SystemError) {
+            let age = SystemClock.now() - (try Files.linkStatus(of: path)).modified
+            guard age > Self.staleAge else { return }
+            try Files.unlink(path)
+            log.warning("removed \(path): an unfinished submission of a day ago")
+        } catch {
+            if !error.isNotFound { log.warning("\(error)") }
+        }
+    }
+}
