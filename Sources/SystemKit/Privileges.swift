@@ -92,7 +92,8 @@ public enum Privileges {
         // The user first: only root may change groups.
         try checked(systemCall { Int(seteuid(identity.user)) }, "seteuid", "user \(identity.user)")
         try checked(systemCall { Int(setegid(identity.group)) }, "setegid", "group \(identity.group)")
-        try checked(systemCall { Int(setgroups(identity.supplementary.count, identity.supplementary)) }, "setgroups", "user \(identity.user)")
+        let groups = identity.supplementary
+        try checked(systemCall { Int(setgroups(groups.count, groups)) }, "setgroups", "user \(identity.user)")
     }
 
     private static func change(to identity: Identity) throws(SystemError) {
