@@ -76,6 +76,7 @@ public enum Privileges {
 
     /// Takes the effective identity of a user, and returns the one to give to `restore`. Needs root, and a single thread.
     public static func assume(_ identity: Identity) throws(SystemError) -> Identity {
+        guard isRoot else { throw SystemError(errno: EPERM, operation: "assume identity", object: "user \(identity.user)") }
         let before = try Identity.current()
         do {
             try change(to: identity)
