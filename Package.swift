@@ -80,7 +80,7 @@ let package = Package(
         room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "ServiceKit", "CSystemd"]),
+        room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
         room("SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
         room("QueueManager", daemonRooms + ["MailQueue", "Scheduling", "LookupTables", "AddressRouting", "DeliveryStatus"] + nio),
@@ -126,11 +126,14 @@ let package = Package(
         tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
-        tests("SMTPClientTests", ["SMTPClient", "SMTPProtocol", "MailModel"]),
+        tests(
+            "SMTPClientTests",
+            ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
-        tests("MasterTests", ["Master", "MailConfiguration"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
+        tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
         tests("AdministrationTests", ["Administration", "MailModel"]),
     ]

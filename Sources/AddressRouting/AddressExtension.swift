@@ -5,7 +5,7 @@ import MailModel
 enum AddressExtension {
     /// The user name and the extension with its delimiter; nil where there is none.
     ///
-    /// Names of the mail system are never split (Postfix split_addr), and with `-` as delimiter neither are `owner-list` and `list-request`.
+    /// Names of the mail system are never split (Postfix split_addr); with `-` as delimiter neither are `owner-list` and `list-request`.
     static func split(_ localPart: [UInt8], delimiters: [UInt8]) -> (user: [UInt8], extension: [UInt8])? {
         if delimiters.isEmpty { return nil }
         for name in ["postmaster", "mailer-daemon", "double-bounce"] where ASCII.equalsIgnoringCase(localPart, name.utf8) { return nil }

@@ -1,13 +1,13 @@
 // The network addresses of this system: which address literals are ours (`user@[192.0.2.1]`).
 
 import Glibc
+import LookupTables
 import MailModel
 import SystemKit
 
 /// A set of addresses, compared as numbers.
 struct OwnAddresses: Sendable {
-    /// 4 or 16 bytes each.
-    private let addresses: Set<[UInt8]>
+    private let addresses: Set<IPAddressBits>
 
     /// - Parameters:
     ///   - interfaces: the value of `inet_interfaces`.
@@ -21,39 +21,28 @@ struct OwnAddresses: Sendable {
             case "loopback-only": texts += ["127.0.0.1", "::1"]
             // A host name stands for what it resolves to when the program starts, as in Postfix.
             default:
-                if OwnAddresses.number(word) != nil {
+                if IPAddressBits(Array(word.utf8)) != nil {
                     texts.append(word)
                 } else {
                     texts += ((try? SocketAddress.resolve(host: word, port: "25")) ?? []).map(\.host)
                 }
             }
         }
-        addresses = Set(texts.compactMap(OwnAddresses.number))
+        addresses = Set(texts.compactMap { IPAddressBits(Array($0.utf8)) })
     }
 
     /// Whether `domain` is an address literal of ours (RFC 5321 section 4.1.3).
     func contains(literal domain: [UInt8]) -> Bool {
-        guard let number = OwnAddresses.number(ofLiteral: domain) else { return false }
-        return addresses.contains(number)
+        guard let address = OwnAddresses.address(ofLiteral: domain) else { return false }
+        return addresses.contains(address)
     }
 
     /// The address in `[192.0.2.1]` or `[IPv6:2001:db8::1]`; nil for anything else.
-    static func number(ofLiteral domain: [UInt8]) -> [UInt8]? {
+    static func address(ofLiteral domain: [UInt8]) -> IPAddressBits? {
         guard domain.count > 2, domain.count < 64, domain.first == UInt8(ascii: "["), domain.last == UInt8(ascii: "]") else { return nil }
         var inner = domain[1..<(domain.count - 1)]
         if ASCII.equalsIgnoringCase(inner.prefix(5), "ipv6:".utf8) { inner = inner.dropFirst(5) }
-        return number(String(decoding: inner, as: UTF8.self))
-    }
-
-    private static func number(_ text: String) -> [UInt8]? {
-        var bare = text[...]
-        if bare.hasPrefix("[") && bare.hasSuffix("]") { bare = bare.dropFirst().dropLast() }
-        guard !bare.utf8.contains(0) else { return nil }
-        var v4 = in_addr()
-        if inet_pton(AF_INET, String(bare), &v4) == 1 { return withUnsafeBytes(of: v4) { Array($0) } }
-        var v6 = in6_addr()
-        if inet_pton(AF_INET6, String(bare), &v6) == 1 { return withUnsafeBytes(of: v6) { Array($0) } }
-        return nil
+        return IPAddressBits(inner)
     }
 
     /// The addresses of all interfaces as text; empty where the system does not tell.

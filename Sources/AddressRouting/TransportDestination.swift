@@ -44,12 +44,13 @@ struct TransportDestination: Hashable, Sendable {
         return out
     }
 
-    /// The text of an `error:` or `retry:` destination, split into its status code and the rest. A code of another class than the transport's
-    /// is replaced (bounce(8) of Postfix does the same).
+    /// The text of an `error:` or `retry:` destination, split into its status code and the rest. A code of another class than the
+    /// transport's is replaced (bounce(8) of Postfix does the same).
     func failure(statusClass: UInt8) -> (EnhancedStatusCode, String) {
         let bytes = Array(nextHop.utf8)
         guard let (code, length) = EnhancedStatusCode.parse(bytes) else { return (EnhancedStatusCode(statusClass, 0, 0), nextHop) }
         let text = String(decoding: bytes[length...].drop(while: ASCII.isSpace), as: UTF8.self)
-        return (code.statusClass == statusClass ? code : EnhancedStatusCode(statusClass, 0, 0), text.isEmpty ? "Address is undeliverable" : text)
+        let status = code.statusClass == statusClass ? code : EnhancedStatusCode(statusClass, 0, 0)
+        return (status, text.isEmpty ? "Address is undeliverable" : text)
     }
 }

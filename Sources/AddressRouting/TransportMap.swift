@@ -16,7 +16,7 @@ struct TransportMap: Sendable {
         func entry(_ value: [UInt8]?) -> TransportDestination? { value.map { TransportDestination(String(decoding: $0, as: UTF8.self)) } }
         if let found = entry(try tables.lookup(address.internalForm)) { return found }
         if let split = AddressExtension.split(address.localPart, delimiters: delimiters),
-            let found = entry(try tables.lookup(partial: split.user + [UInt8(ascii: "@")] + domain))
+            let found = entry(try tables.lookup(split.user + [UInt8(ascii: "@")] + domain, isPart: true))
         {
             return found
         }
@@ -24,11 +24,11 @@ struct TransportMap: Sendable {
         var isFirst = true
         while !name.isEmpty {
             let key = isFirst || parentMatchesSubdomains ? Array(name) : [UInt8(ascii: ".")] + name
-            if let found = entry(try tables.lookup(partial: key)) { return found }
+            if let found = entry(try tables.lookup(key, isPart: true)) { return found }
             guard let dot = name.firstIndex(of: UInt8(ascii: ".")) else { break }
             name = name[(dot + 1)...]
             isFirst = false
         }
-        return entry(try tables.lookup(partial: [UInt8(ascii: "*")]))
+        return entry(try tables.lookup([UInt8(ascii: "*")], isPart: true))
     }
 }

@@ -55,26 +55,32 @@ public struct AddressListParser {
     private mutating func run(_ bytes: [UInt8]) -> AddressList {
         var tokenizer = AddressTokenizer(bytes)
         var isInAngle = false
+        /// Inside `<@a,@b:`, before the colon: an obsolete route, to which commas belong.
+        var isInRoute = false
         while !list.isTruncated, let token = tokenizer.next() {
             switch token.kind {
             case .special(UInt8(ascii: "<")) where !isInAngle: isInAngle = true
+            case .special(UInt8(ascii: "@")) where isInAngle && tokens.last?.isSpecial("<") == true: isInRoute = true
+            case .special(UInt8(ascii: ":")) where isInAngle: isInRoute = false
             case .special(UInt8(ascii: ">")):
                 if !isInAngle {
                     list.malformedCount += 1
                     continue
                 }
                 isInAngle = false
-            // A comma inside angle brackets belongs to an obsolete route, `<@a,@b:c@d>`; without a route the bracket was never closed.
-            case .special(UInt8(ascii: ",")) where !isInAngle || !angleBeginsRoute:
+                isInRoute = false
+            // A comma inside angle brackets, without a route, shows that the bracket was never closed.
+            case .special(UInt8(ascii: ",")) where !isInRoute:
                 isInAngle = false
                 endAddress()
                 continue
             case .special(UInt8(ascii: ";")) where !isInAngle || group != nil:
                 isInAngle = false
+                isInRoute = false
                 endAddress()
                 endGroup()
                 continue
-            case .special(UInt8(ascii: ":")) where !isInAngle:
+            case .special(UInt8(ascii: ":")):
                 beginGroup()
                 continue
             default: break
@@ -85,11 +91,6 @@ public struct AddressListParser {
         endGroup()
         if tokenizer.isUnterminated { list.malformedCount += 1 }
         return list
-    }
-
-    private var angleBeginsRoute: Bool {
-        guard let open = tokens.lastIndex(where: { $0.isSpecial("<") }), open + 1 < tokens.count else { return false }
-        return tokens[open + 1].isSpecial("@") && !tokens[open...].contains { $0.isSpecial(":") }
     }
 
     private mutating func beginGroup() {
@@ -119,7 +120,11 @@ public struct AddressListParser {
                 list.malformedCount += 1
             }
             // obs-route (RFC 5322 section 4.4): ignored, as RFC 5321 section 3.6.1 asks.
-            if let first = spec.first, first.isSpecial("@"), let colon = spec.firstIndex(where: { $0.isSpecial(":") }) {
+            if let first = spec.first, first.isSpecial("@") {
+                guard let colon = spec.firstIndex(where: { $0.isSpecial(":") }) else {
+                    list.malformedCount += 1
+                    return
+                }
                 spec = spec[(colon + 1)...]
             }
         }

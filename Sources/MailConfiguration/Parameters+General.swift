@@ -49,7 +49,9 @@ extension Parameters {
         "relay_recipient_maps", "", programs: "smtpd cleanup",
         "Tables with all valid addresses in relay_domains; empty accepts every address.")
     public static let parentDomainMatchesSubdomains = Parameter.list(
-        "parent_domain_matches_subdomains", "", programs: "smtpd qmgr",
+        "parent_domain_matches_subdomains",
+        "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_domains,qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
+        programs: "smtpd qmgr cleanup",
         "Parameters in whose lists a domain also matches its subdomains without a leading dot.",
         discussion: "In every list, a word .example.org matches the subdomains.")
     public static let relayhost = Parameter.string(

@@ -94,6 +94,8 @@ public struct ClientSession: Sendable {
     public internal(set) var tlsHandshakeFailed = false
     /// The peer greeted or answered with our own name; for a warning in the log.
     public internal(set) var sawOwnName = false
+    /// Replies read so far. The caller's timeout runs from one to the next, so that a peer cannot stretch it byte by byte.
+    public internal(set) var replyCount = 0
     /// Transactions begun, for `conn_use=`.
     public internal(set) var transactionCount = 0
 
@@ -156,6 +158,7 @@ public struct ClientSession: Sendable {
                 let reason = "malformed response from \(options.peer) while \(awaited.stage.activity): \(text)"
                 return end(with: ClientFailure(.host, EnhancedStatusCode(4, 5, 0), reason))
             case .reply(let reply):
+                replyCount += 1
                 expected.removeFirst()
                 outstanding -= awaited.size
                 if reply.code == 421 { isPeerClosing = true }

@@ -51,6 +51,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
         FileDescriptor(owning: Int32(try checked(shimCall { Int(csk_duplicate_above(rawValue, 3)) }, "dup", name)))
     }
 
+    /// Makes `number` another descriptor of this open file, closing what it was. It is not close-on-exec: for 0, 1 and 2.
+    public func replace(_ number: Int32) throws(SystemError) {
+        try checked(systemCall { Int(dup2(rawValue, number)) }, "dup2", name)
+    }
+
     /// A pipe; both ends are close-on-exec.
     public static func pipe() throws(SystemError) -> PipeEnds {
         var ends: [Int32] = [-1, -1]

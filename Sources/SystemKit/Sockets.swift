@@ -50,6 +50,14 @@ public enum Sockets {
         return descriptor
     }
 
+    /// A Unix datagram socket bound to a new path, for messages from anybody who may write to it.
+    public static func receiveDatagrams(path: String) throws(SystemError) -> FileDescriptor {
+        let address = try SocketAddress.unix(path)
+        let descriptor = try make(AF_UNIX, .datagram, path)
+        try checked(systemCall { address.withPointer { Int(bind(descriptor.rawValue, $0, $1)) } }, "bind", path)
+        return descriptor
+    }
+
     /// A listening TCP socket on one address; port 0 lets the kernel choose. IPv6 sockets take IPv6 only.
     public static func listenTCP(_ address: SocketAddress, backlog: Int = 128) throws(SystemError) -> FileDescriptor {
         let descriptor = try make(address.family, .stream, address.description)
@@ -78,8 +86,9 @@ public enum Sockets {
 
     // MARK: Connecting
 
-    public static func connectUnix(path: String, kind: Kind = .stream) throws(SystemError) -> FileDescriptor {
-        try connect(try SocketAddress.unix(path), kind: kind)
+    /// Connects to a Unix socket. A non-blocking one gives EAGAIN where the listener's queue is full, instead of waiting for room.
+    public static func connectUnix(path: String, kind: Kind = .stream, isNonBlocking: Bool = false) throws(SystemError) -> FileDescriptor {
+        try connect(try SocketAddress.unix(path), kind: kind, isNonBlocking: isNonBlocking)
     }
 
     public static func connectTCP(host: String, port: Int) throws(SystemError) -> FileDescriptor {
@@ -90,8 +99,11 @@ public enum Sockets {
         throw last
     }
 
-    public static func connect(_ address: SocketAddress, kind: Kind = .stream) throws(SystemError) -> FileDescriptor {
+    public static func connect(
+        _ address: SocketAddress, kind: Kind = .stream, isNonBlocking: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
         let descriptor = try make(address.family, kind, address.description)
+        if isNonBlocking { try descriptor.setNonBlocking(true) }
         var result = address.withPointer { pointer, length in rawConnect(descriptor.rawValue, pointer, length) }
         // connect(2) that was interrupted goes on by itself: calling it again answers EALREADY, so wait for the outcome.
         if result == -Int(EINTR) { result = try outcomeOfConnect(descriptor.rawValue) }
@@ -122,6 +134,11 @@ public enum Sockets {
         }
         try checked(result, "socketpair", "")
         return SocketPair(FileDescriptor(owning: ends.0), FileDescriptor(owning: ends.1))
+    }
+
+    /// Ends a socket for every process that holds it: a listener stops to listen, a connection stops to read and write.
+    public static func shutDown(_ fd: Int32) throws(SystemError) {
+        try checked(systemCall { Int(shutdown(fd, Int32(SHUT_RDWR))) }, "shutdown", "descriptor \(fd)")
     }
 
     // MARK: Messages

@@ -32,6 +32,12 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var isAlreadyThere: Bool { errno == EEXIST }
     /// EAGAIN: a non-blocking descriptor has nothing now.
     public var isWouldBlock: Bool { errno == EAGAIN }
+    /// EADDRINUSE: another socket has the address.
+    public var isAddressInUse: Bool { errno == EADDRINUSE }
+    /// EADDRNOTAVAIL or EAFNOSUPPORT: this machine has no such address, or not its family.
+    public var isAddressMissing: Bool { errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT }
+    /// The error of a lock that somebody else holds.
+    public static func locked(_ object: String) -> SystemError { SystemError(errno: EAGAIN, operation: "set exclusive lock", object: object) }
     /// ENOSPC or EDQUOT: no room on the file system.
     public var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }

@@ -35,15 +35,10 @@ struct FakeDNS: DNSQuerying {
     }
 }
 
-/// A host name of a test; the root for text that is none.
-func host(_ text: String) -> DomainName { DomainName(text) ?? DomainName(wire: [0]).unsafelyRoot }
-
-extension DomainName? {
-    /// The parser gives the root for one zero byte; a test that relies on it fails visibly elsewhere.
-    var unsafelyRoot: DomainName {
-        guard let self else { preconditionFailure("the root does not parse") }
-        return self
-    }
+/// A host name of a test.
+func host(_ text: String) -> DomainName {
+    guard let name = DomainName(text) else { preconditionFailure("\(text) is no host name") }
+    return name
 }
 
 /// A dotted name in wire format, without any check.

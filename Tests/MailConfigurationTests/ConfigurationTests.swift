@@ -105,7 +105,11 @@ import Testing
     }
 
     @Test func limitsOfTransports() throws {
-        let text = "default_destination_concurrency_limit = 7\nslow_destination_concurrency_limit = 1\nsmtp_destination_recipient_limit = 3\n"
+        let text = """
+            default_destination_concurrency_limit = 7
+            slow_destination_concurrency_limit = 1
+            smtp_destination_recipient_limit = 3
+            """
         let configuration = try Configuration(text: text, transports: ["smtp", "slow"])
         #expect(configuration.warnings == [])
         #expect(configuration.transportParameter(.destinationConcurrencyLimit, transport: "slow") == 1)

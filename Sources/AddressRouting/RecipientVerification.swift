@@ -1,0 +1,51 @@
+// Whether a recipient exists: asked when a client names it (RCPT, VRFY), so that mail for nobody is refused and not bounced
+// (smtpd_reject_unlisted_recipient; RFC 5321 section 3.3).
+
+import LookupTables
+public import MailModel
+
+extension AddressRouter {
+    /// The class of `recipient`, and whether it is listed in the recipient table of that class. A recipient with a virtual alias is known.
+    public func verify(recipient: MailAddress) -> RecipientVerdict {
+        let recipient = complete(recipient.isNull ? MailAddress("MAILER-DAEMON") : recipient)
+        var addressClass = AddressClass.other
+        do throws(LookupError) {
+            addressClass = try self.addressClass(of: recipient.domain)
+            return RecipientVerdict(addressClass, try existence(of: recipient, addressClass))
+        } catch {
+            note(error)
+            return RecipientVerdict(addressClass, .temporaryFailure("Temporary lookup failure"))
+        }
+    }
+
+    private func existence(of recipient: MailAddress, _ addressClass: AddressClass) throws(LookupError) -> RecipientVerdict.Existence {
+        let isLocalDomain = try isSearchedWithoutDomain(recipient)
+        func isListed(_ map: AddressMap) throws(LookupError) -> Bool {
+            try map.find(recipient, delimiters: settings.delimiters, isLocalDomain: isLocalDomain) != nil
+        }
+        if try isListed(settings.virtualAliases) { return .known }
+        // What routing already knows to be undeliverable: `error:` in a transport table, bad syntax, a virtual alias that is none.
+        switch resolve(recipient) {
+        case .failed(let status, let text): return .unknown(status, text)
+        case .deferred(_, let text): return .temporaryFailure(text)
+        case .route: break
+        }
+        let map: AddressMap
+        let table: String
+        switch addressClass {
+        case .local: (map, table) = (settings.localRecipients, "local recipient table")
+        case .virtualMailbox: (map, table) = (settings.virtualMailboxes, "virtual mailbox table")
+        case .relay: (map, table) = (settings.relayRecipients, "relay recipient table")
+        case .virtualAlias, .other: return .known
+        }
+        if map.isEmpty { return .known }
+        if addressClass == .local && AddressRouter.isOfTheMailSystem(recipient.localPart) { return .known }
+        if try isListed(map) { return .known }
+        return .unknown(EnhancedStatusCode(5, 1, 1), "User unknown in \(table)")
+    }
+
+    /// Addresses that every mail system takes: `postmaster` (RFC 5321 section 4.5.1), and the two that notifications come from.
+    private static func isOfTheMailSystem(_ localPart: [UInt8]) -> Bool {
+        ["postmaster", "mailer-daemon", "double-bounce"].contains { ASCII.equalsIgnoringCase(localPart, $0.utf8) }
+    }
+}

@@ -1,0 +1,80 @@
+// Tables that are read whole from a text file, and read again when the file changes.
+//
+// Known limits: the file is looked at once per lookup (one stat call). Where it can no longer be reached (a program that entered its jail
+// after opening it, or a file that was removed) the table goes on with what it has; only a table that was never opened fails.
+
+import Synchronization
+import SystemKit
+
+/// What a file or a parameter says, ready for lookups.
+protocol TableContent: Sendable {
+    func value(of key: [UInt8], table: String) throws(LookupError) -> [UInt8]?
+}
+
+/// What tells that a file has changed.
+struct FileStamp: Equatable {
+    let inode: UInt64
+    let device: UInt64
+    let size: Int64
+    let modified: Int64
+
+    init(_ status: FileStatus) {
+        inode = status.inode
+        device = status.device
+        size = status.size
+        modified = status.modified
+    }
+
+    /// The stamp of the file at a path now, or nil where it cannot be reached.
+    static func of(_ path: String) -> FileStamp? { (try? Files.status(of: path)).map(FileStamp.init) }
+}
+
+/// A table with its content in a file.
+final class FileTable<Content: TableContent>: LookupTable {
+    /// How large a text table may be, in bytes.
+    static var maximumSize: Int { 256 << 20 }
+
+    let name: String
+    let isPatternTable: Bool
+    private let path: String
+    private let parse: @Sendable ([UInt8]) throws(LookupError) -> Content
+    private let opened = Mutex<(stamp: FileStamp, content: Content)?>(nil)
+
+    init(path: String, name: String, isPatternTable: Bool, parse: @escaping @Sendable ([UInt8]) throws(LookupError) -> Content) {
+        self.path = path
+        self.name = name
+        self.isPatternTable = isPatternTable
+        self.parse = parse
+    }
+
+    func lookup(_ key: [UInt8]) throws(LookupError) -> [UInt8]? { try content().value(of: key, table: name) }
+
+    func check() throws(LookupError) { _ = try content() }
+
+    private func content() throws(LookupError) -> Content {
+        let stamp = FileStamp.of(path)
+        let current = opened.withLock { $0 }
+        if let current, stamp == nil || stamp == current.stamp { return current.content }
+        let bytes: [UInt8]
+        let readStamp: FileStamp
+        do throws(SystemError) {
+            let file = try FileDescriptor.open(path, .readOnly)
+            readStamp = FileStamp(try file.status())
+            bytes = try file.readAll(limit: Self.maximumSize)
+        } catch {
+            throw LookupError(table: name, reason: error.description)
+        }
+        let content = try parse(bytes)
+        opened.withLock { $0 = (readStamp, content) }
+        return content
+    }
+}
+
+/// A table with its content in the parameter itself.
+struct FixedTable<Content: TableContent>: LookupTable {
+    let content: Content
+    let name: String
+    let isPatternTable: Bool
+
+    func lookup(_ key: [UInt8]) throws(LookupError) -> [UInt8]? { try content.value(of: key, table: name) }
+}

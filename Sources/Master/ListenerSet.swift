@@ -1,0 +1,65 @@
+// The listening sockets of all services. They stay open in master for its whole life, so that no connection is refused while a
+// program ends and the next one starts.
+
+import SystemKit
+
+/// One listening socket, closed with its last reference.
+private final class Listener {
+    let descriptor: FileDescriptor
+
+    init(_ endpoint: Endpoint) throws(SystemError) {
+        switch endpoint {
+        case .inet(let address, _): descriptor = try Sockets.listenTCP(address, backlog: 4096)
+        case .unix(let path): descriptor = try Sockets.listenUnix(path: path, mode: 0o666, backlog: 1024)
+        }
+        // Several processes accept from one socket: whoever comes second must not wait inside accept.
+        try descriptor.setNonBlocking(true)
+    }
+}
+
+/// The listening sockets, by endpoint.
+struct ListenerSet {
+    private var open: [Endpoint: Listener] = [:]
+
+    /// Binds what is new in `wanted` and closes what is no longer in it. An address implied by "all" that this machine does not have is
+    /// left out, unless it leaves a service without any.
+    ///
+    /// - Throws: the first failure; nothing has changed then.
+    mutating func update(_ wanted: [ServiceDefinition]) throws(SystemError) {
+        let all = Set(wanted.flatMap(\.endpoints))
+        let removed = open.filter { !all.contains($0.key) }
+        var next = open.filter { all.contains($0.key) }
+        var retry: [Endpoint] = []
+        for service in wanted {
+            var refusal: SystemError?
+            for endpoint in service.endpoints where next[endpoint] == nil {
+                do throws(SystemError) {
+                    next[endpoint] = try Listener(endpoint)
+                } catch {
+                    if case .inet(_, isImplied: true) = endpoint, error.isAddressMissing {
+                        refusal = error
+                    } else if error.isAddressInUse && !removed.isEmpty {
+                        // Perhaps in use by what is removed below: 0.0.0.0:25 gives way to 127.0.0.1:25.
+                        retry.append(endpoint)
+                    } else {
+                        throw error
+                    }
+                }
+            }
+            if let refusal, service.endpoints.allSatisfy({ next[$0] == nil && !retry.contains($0) }) { throw refusal }
+        }
+        if !retry.isEmpty {
+            // Children may still hold the old sockets: shutdown makes them deaf everywhere, close alone would not.
+            for listener in removed.values { try Sockets.shutDown(listener.descriptor.rawValue) }
+            for endpoint in retry { next[endpoint] = try Listener(endpoint) }
+        }
+        for case .unix(let path) in removed.keys { try Files.unlink(path) }
+        open = next
+    }
+
+    /// The descriptors of a service, in the order of its endpoints.
+    func descriptors(of service: ServiceDefinition) -> [Int32] { service.endpoints.compactMap { open[$0]?.descriptor.rawValue } }
+
+    /// Closes everything.
+    mutating func close() { open = [:] }
+}

@@ -1,0 +1,31 @@
+// pid/master.pid: one master for one queue. The lock, not the number in the file, is the proof that a master runs.
+
+import SystemKit
+
+/// The lock of a running master, held until the process ends.
+final class MasterLock {
+    private let descriptor: FileDescriptor
+
+    static func path(in queueDirectory: String) -> String { "\(queueDirectory)/pid/master.pid" }
+
+    /// Takes the lock and writes the process id, as Postfix does. Throws EAGAIN when another master has it.
+    init(queueDirectory: String) throws(SystemError) {
+        let path = Self.path(in: queueDirectory)
+        let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o644)
+        guard try file.tryLockExclusive() else { throw SystemError.locked(path) }
+        try file.truncate(to: 0)
+        let number = String(ProcessSpawn.currentProcessID)
+        try file.pwriteAll(Array((String(repeating: " ", count: max(0, 10 - number.utf8.count)) + number + "\n").utf8), at: 0)
+        descriptor = file
+    }
+
+    /// Whether a master runs in a queue directory.
+    static func isHeld(queueDirectory: String) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            return try !FileDescriptor.open(path(in: queueDirectory), [.readOnly, .noFollow]).tryLockExclusive()
+        } catch {
+            if error.isNotFound { return false }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,248 @@
+// The life of master after start-up: one thread, one poll(2), no work that can wait for anything else.
+//
+// Known limit: names in inet_interfaces are looked up at a reload, which may wait for DNS; addresses do not.
+
+import MailConfiguration
+import MailLog
+import SystemKit
+
+/// The running master.
+final class MasterLoop {
+    private var configuration: MasterConfiguration
+    private var services: [ServiceKey: ServiceDefinition] = [:]
+    private var supervisor: Supervisor
+    private var listeners: ListenerSet
+    private var children: [Int32: ChildProcess] = [:]
+    private let signals: FileDescriptor
+    private let lifetime: PipeEnds
+    private let log: MailLog
+    private let notifier: ServiceManagerNotifier
+    private let isDebugging: Bool
+    private let clock: () -> Int64
+    /// When the children that are left are killed; nil until a stop.
+    private var killAt: Int64?
+    private var hasKilled = false
+    private var nextSignOfLife: Int64?
+
+    /// The signals that `signals` must be a descriptor of.
+    static let handledSignals: [Signal] = [.terminate, .interrupt, .hangUp, .child]
+
+    init(
+        configuration: MasterConfiguration, listeners: ListenerSet, signals: consuming FileDescriptor, log: MailLog,
+        notifier: ServiceManagerNotifier, isDebugging: Bool, clock: @escaping () -> Int64 = { SystemClock.monotonic() }
+    ) throws(SystemError) {
+        self.configuration = configuration
+        self.listeners = listeners
+        self.signals = signals
+        self.log = log
+        self.notifier = notifier
+        self.isDebugging = isDebugging
+        self.clock = clock
+        lifetime = try FileDescriptor.pipe()
+        supervisor = Supervisor(policies: configuration.services.map(\.policy), now: clock())
+        services = Dictionary(configuration.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        nextSignOfLife = notifier.watchdogInterval.map { clock() + $0 }
+    }
+
+    /// Runs until a signal ends it and all children are gone.
+    func run() throws(SystemError) {
+        while try step(maximumWait: nil) {}
+    }
+
+    /// Waits for one round of events and handles them; false when master is done.
+    func step(maximumWait: Int?) throws(SystemError) -> Bool {
+        let now = clock()
+        if let killAt {
+            if children.isEmpty { return false }
+            if now >= killAt { killRemaining() }
+        }
+        for key in supervisor.takeDueWakeups(now: now) { wake(key) }
+        if let due = nextSignOfLife, let interval = notifier.watchdogInterval, due <= now {
+            notifier.isAlive()
+            nextSignOfLife = now + interval
+        }
+        try waitAndHandle(maximumWait: maximumWait)
+        reap()
+        return true
+    }
+
+    // MARK: Events
+
+    private enum Source {
+        case signals
+        case status(ChildProcess)
+        case standardError(ChildProcess)
+        case listener(ServiceKey)
+    }
+
+    private func waitAndHandle(maximumWait: Int?) throws(SystemError) {
+        var sources: [Source] = [.signals]
+        var interests = [Polling.Interest(signals.rawValue, .read)]
+        for child in children.values {
+            if child.isStatusOpen {
+                sources.append(.status(child))
+                interests.append(Polling.Interest(child.statusReader, .read))
+            }
+            if child.isErrorOpen {
+                sources.append(.standardError(child))
+                interests.append(Polling.Interest(child.errorReader, .read))
+            }
+        }
+        for key in supervisor.servicesToWatch(now: clock()) {
+            guard let service = services[key] else { continue }
+            for descriptor in listeners.descriptors(of: service) {
+                sources.append(.listener(key))
+                interests.append(Polling.Interest(descriptor, .read))
+            }
+        }
+        for position in try Polling.wait(interests, milliseconds: timeout(maximumWait)) {
+            switch sources[position] {
+            case .signals: try handleSignals()
+            case .status(let child):
+                for report in child.takeReports() { warn(supervisor.childReported(child.pid, report, now: clock())) }
+            case .standardError(let child): logErrors(of: child)
+            // One of several listeners of a service may have started a process already in this round.
+            case .listener(let key): if supervisor.mayStart(key, now: clock()) { start(key) }
+            }
+        }
+    }
+
+    /// Milliseconds until something is due; rounded up, so that it is due then.
+    private func timeout(_ maximumWait: Int?) -> Int? {
+        let now = clock()
+        var deadlines = [supervisor.nextDeadline(now: now), killAt, nextSignOfLife].compactMap { $0 }
+        if let maximumWait { deadlines.append(now + Int64(maximumWait) * 1000) }
+        // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it.
+        if children.values.contains(where: { !$0.isStatusOpen }) { deadlines.append(now + 20_000) }
+        return deadlines.min().map { Int((max(0, $0 - now) + 999) / 1000) }
+    }
+
+    private func handleSignals() throws(SystemError) {
+        while let signal = try SignalWait.next(from: signals) {
+            switch signal {
+            case .hangUp: if killAt == nil { reload() }
+            case .terminate, .interrupt: stop(signal)
+            default: break  // SIGCHLD: every round reaps
+            }
+        }
+    }
+
+    private func reap() {
+        for (pid, child) in children {
+            let status: ProcessStatus
+            do throws(SystemError) {
+                guard let ended = try ProcessSpawn.poll(pid) else { continue }
+                status = ended
+            } catch {
+                // No such child: somebody else reaped it. That it is gone is certain, how it ended is not.
+                status = .exited(0)
+            }
+            for report in child.takeReports() { warn(supervisor.childReported(pid, report, now: clock())) }
+            logErrors(of: child)
+            children[pid] = nil
+            warn(supervisor.childEnded(pid, status, now: clock()))
+        }
+    }
+
+    private func logErrors(of child: ChildProcess) {
+        for line in child.takeErrorLines() { log.warning("process \(child.command) pid \(child.pid): \(line)") }
+    }
+
+    private func warn(_ lines: [String]) { for line in lines { log.warning(line) } }
+
+    // MARK: Actions
+
+    private func start(_ key: ServiceKey) {
+        guard let service = services[key] else { return }
+        do throws(SystemError) {
+            let environment = ChildEnvironment.make(configuration.main[Parameters.importEnvironment]) {
+                ProcessSpawn.environmentVariable($0)
+            }
+            let child = try ChildProcess.start(
+                service, listeners: listeners.descriptors(of: service), lifetime: lifetime.read.rawValue, environment: environment,
+                inheritsStandardError: isDebugging)
+            children[child.pid] = child
+            supervisor.childStarted(child.pid, of: key, now: clock())
+        } catch {
+            log.warning("\(error)")
+            warn(supervisor.startFailed(key, now: clock()))
+        }
+    }
+
+    /// Connects to a service and closes again: to the program that is a wake-up, and where none runs it is a reason to start one.
+    private func wake(_ key: ServiceKey) {
+        guard let service = services[key] else { return }
+        for case .unix(let path) in service.endpoints {
+            do throws(SystemError) {
+                _ = try Sockets.connectUnix(path: path, isNonBlocking: true)
+            } catch {
+                // A full queue of connections wakes the service just as well.
+                if !error.isWouldBlock { log.warning("wake up service \(key.name): \(error)") }
+            }
+        }
+    }
+
+    /// Takes new files into use; keeps everything as it is when they have an error.
+    func reload() {
+        notifier.reloading(monotonic: clock())
+        defer { notifier.ready(status: "running") }
+        let fresh: MasterConfiguration
+        do {
+            fresh = try MasterConfiguration.load(directory: configuration.directory)
+        } catch {
+            for problem in error.problems { log.error(problem.description) }
+            log.error("reload: the configuration has errors; the old one stays in use")
+            return
+        }
+        if fresh.queueDirectory != configuration.queueDirectory {
+            log.error("reload: queue_directory cannot change while the mail system runs; the old configuration stays in use")
+            return
+        }
+        do throws(SystemError) {
+            try listeners.update(fresh.services)
+        } catch {
+            log.error("reload: \(error); the old configuration stays in use")
+            return
+        }
+        for warning in fresh.main.warnings { log.warning(warning.description) }
+        configuration = fresh
+        services = Dictionary(fresh.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        signalChildren(.hangUp)
+        supervisor.drainAll()
+        supervisor.configure(fresh.services.map(\.policy), now: clock())
+        log.info("reload -- version \(fresh.main[Parameters.mailVersion]), configuration \(fresh.directory)")
+    }
+
+    func stop(_ signal: Signal) {
+        guard killAt == nil else {
+            // Asked again: whoever asks does not want to wait.
+            killAt = clock()
+            return
+        }
+        log.info("terminating on signal \(signal.rawValue)")
+        notifier.stopping()
+        supervisor.stop()
+        listeners.close()
+        signalChildren(.terminate)
+        killAt = clock() + Int64(configuration.main[Parameters.stopTimeout]) * 1_000_000
+    }
+
+    private func killRemaining() {
+        for child in children.values { log.warning("process \(child.command) pid \(child.pid) did not finish in time: killing it") }
+        signalChildren(.kill)
+        // A process in an uninterruptible wait is not worth waiting for more than once more.
+        killAt = clock() + 5_000_000
+        if hasKilled { children = [:] }
+        hasKilled = true
+    }
+
+    /// Signals every child. They are not reaped yet, so no id can belong to a stranger.
+    private func signalChildren(_ signal: Signal) {
+        for pid in children.keys {
+            do throws(SystemError) { try ProcessSpawn.kill(pid, signal) } catch { log.warning("\(error)") }
+        }
+    }
+
+    /// How many children there are.
+    var childCount: Int { children.count }
+}

@@ -1,0 +1,106 @@
+// The start of master: options, files, lock, directories, listeners; then the loop. Nothing is started before everything is known to be good.
+
+import MailConfiguration
+import MailLog
+import SystemKit
+
+/// The program `master`.
+public enum MasterProgram {
+    /// Exit statuses of sysexits.h.
+    private enum Exit {
+        static let usage: Int32 = 64
+        static let system: Int32 = 71
+        static let configuration: Int32 = 78
+    }
+
+    /// The whole program.
+    public static func main() -> Never { ProcessSpawn.exit(run(arguments: Array(CommandLine.arguments.dropFirst()))) }
+
+    /// Runs the mail system until a signal ends it; returns the exit status.
+    ///
+    /// - Parameter arguments: without the program's name.
+    public static func run(arguments: [String]) -> Int32 {
+        // Before anything can start a thread: a mask that is set later would not hold there.
+        SignalWait.block(MasterLoop.handledSignals)
+        SignalWait.ignore(.pipe)
+        let options: MasterOptions
+        do {
+            let directory = ProcessSpawn.environmentVariable("MAIL_CONFIG") ?? ConfigurationFiles.defaultDirectory
+            options = try MasterOptions(arguments: arguments, defaultDirectory: directory)
+        } catch {
+            print(error.description)
+            return Exit.usage
+        }
+        if options.isBackground { return BackgroundStart.run(options) }
+
+        let configuration: MasterConfiguration
+        let layout: QueueLayout
+        do {
+            configuration = try MasterConfiguration.load(directory: options.directory)
+            layout = QueueLayout(try QueueLayout.owners(configuration.main))
+        } catch {
+            report(error, directory: options.directory)
+            return Exit.configuration
+        }
+        if options.isTest { return test(configuration) }
+
+        let log = makeLog(configuration.main, isDebugging: options.isDebugging)
+        do throws(SystemError) {
+            Files.setCreationMask(0o077)
+            try layout.make(in: configuration.queueDirectory)
+            try Files.changeDirectory(to: configuration.queueDirectory)
+            let lock = try MasterLock(queueDirectory: configuration.queueDirectory)
+            try serve(configuration, log: log, options: options)
+            withExtendedLifetime(lock) {}
+            return 0
+        } catch {
+            log.fatal(error.description)
+            if !options.isDebugging { print("fatal: \(error)") }
+            return Exit.system
+        }
+    }
+
+    private static func serve(_ configuration: MasterConfiguration, log: MailLog, options: MasterOptions) throws(SystemError) {
+        let notifier = ServiceManagerNotifier.fromEnvironment()
+        var listeners = ListenerSet()
+        try listeners.update(configuration.services)
+        let loop = try MasterLoop(
+            configuration: configuration, listeners: listeners, signals: try SignalWait.descriptor(for: MasterLoop.handledSignals), log: log,
+            notifier: notifier, isDebugging: options.isDebugging)
+        for warning in configuration.main.warnings { log.warning(warning.description) }
+        log.info("daemon started -- version \(configuration.main[Parameters.mailVersion]), configuration \(configuration.directory)")
+        notifier.ready(status: "running")
+        BackgroundStart.reportReady()
+        try loop.run()
+    }
+
+    private static func test(_ configuration: MasterConfiguration) -> Int32 {
+        do throws(SystemError) {
+            return try MasterLock.isHeld(queueDirectory: configuration.queueDirectory) ? 1 : 0
+        } catch {
+            print("fatal: \(error)")
+            return Exit.system
+        }
+    }
+
+    private static func makeLog(_ main: Configuration, isDebugging: Bool) -> MailLog {
+        let file = main[Parameters.maillogFile]
+        let destination: MailLog.Destination = isDebugging ? .stderr : file.isEmpty ? .syslog : .file(file)
+        return MailLog(program: "master", syslogName: main[Parameters.syslogName], destination: destination)
+    }
+
+    /// Every error, on standard error and in the log that is left when main.cf cannot be trusted: the system's.
+    private static func report(_ errors: ConfigurationErrors, directory: String) {
+        let lines = errors.problems.map(\.description) + ["the configuration in \(directory) has errors; nothing was started"]
+        for line in lines { print("fatal: \(line)") }
+        // Without a system logger the lines would only come twice to standard error.
+        guard (try? Files.exists("/dev/log")) == true else { return }
+        let log = MailLog(program: "master", syslogName: "martlet", destination: .syslog)
+        for line in lines { log.fatal(line) }
+    }
+
+    static func print(_ text: String) {
+        // There is no other place left to say that this one failed.
+        _ = try? RawDescriptor.write(Array("master: \(text)\n".utf8), to: 2)
+    }
+}

@@ -1,0 +1,105 @@
+// From master.cf and main.cf to what master has to bind and to start.
+//
+// Security: everything here comes from the administrator's files; the arguments of a program never hold anything else.
+// All errors are reported at once, with file and line.
+
+import MailConfiguration
+import SystemKit
+
+/// Where a service is reached.
+enum Endpoint: Hashable, Sendable {
+    /// `isImplied`: the address stands for "all" or "loopback-only" and may be missing on this machine.
+    case inet(SocketAddress, isImplied: Bool)
+    /// A path under the queue directory.
+    case unix(String)
+}
+
+/// One service, ready to be bound and started.
+struct ServiceDefinition: Hashable, Sendable {
+    let policy: ServicePolicy
+    let endpoints: [Endpoint]
+    /// The program's arguments without its name.
+    let arguments: [String]
+
+    var key: ServiceKey { policy.key }
+    /// The file name of the program, as its argument 0.
+    var programName: String { policy.command.split(separator: "/").last.map(String.init) ?? policy.command }
+}
+
+/// Everything that master reads from its files.
+struct MasterConfiguration: Sendable {
+    let directory: String
+    let main: Configuration
+    let services: [ServiceDefinition]
+
+    var queueDirectory: String { main[Parameters.queueDirectory] }
+
+    /// Looks up the addresses of a host and port; the system's resolver unless a test says otherwise.
+    typealias Resolve = (_ host: String, _ port: String) throws(SystemError) -> [SocketAddress]
+
+    /// Reads both files of a directory. Throws every error of both.
+    static func load(directory: String) throws(ConfigurationErrors) -> MasterConfiguration {
+        var problems: [ConfigurationProblem] = []
+        var main: Configuration?
+        var master: MasterFile?
+        do { main = try Configuration.load(directory: directory) } catch { problems += error.problems }
+        do { master = try MasterFile.load(directory: directory) } catch { problems += error.problems }
+        guard let main, let master else { throw ConfigurationErrors(problems) }
+        return try MasterConfiguration(directory: directory, main: main, master: master)
+    }
+
+    init(
+        directory: String, main: Configuration, master: MasterFile,
+        resolve: Resolve = { host, port throws(SystemError) in try SocketAddress.resolve(host: host, port: port) }
+    ) throws(ConfigurationErrors) {
+        self.directory = directory
+        self.main = main
+        let interfaces = InternetInterfaces(main)
+        var services: [ServiceDefinition] = []
+        var problems: [ConfigurationProblem] = []
+        for entry in master.entries {
+            func problem(_ text: String) {
+                problems.append(ConfigurationProblem(file: directory + "/master.cf", line: entry.line, text: text))
+            }
+            do throws(SystemError) {
+                let endpoints = try Self.endpoints(entry, main, interfaces, resolve)
+                if endpoints.isEmpty { problem("the service \(entry.service) has no address in the families of inet_protocols") }
+                services.append(ServiceDefinition(entry: entry, endpoints: endpoints, main: main, directory: directory))
+            } catch {
+                problem("the service \(entry.service): \(error)")
+            }
+        }
+        if !problems.isEmpty { throw ConfigurationErrors(problems) }
+        self.services = services
+    }
+
+    private static func endpoints(
+        _ entry: MasterEntry, _ main: Configuration, _ interfaces: InternetInterfaces, _ resolve: Resolve
+    ) throws(SystemError) -> [Endpoint] {
+        switch entry.type {
+        case .unix:
+            let path = "\(main[Parameters.queueDirectory])/\(entry.isPrivate ? "private" : "public")/\(entry.service)"
+            _ = try SocketAddress.unix(path)  // refuses one that is too long
+            return [.unix(path)]
+        case .inet: return try interfaces.endpoints(host: entry.inetHost, port: entry.inetPort, resolve)
+        }
+    }
+}
+
+extension ServiceDefinition {
+    init(entry: MasterEntry, endpoints: [Endpoint], main: Configuration, directory: String) {
+        let limit = entry.processLimit ?? main[Parameters.defaultProcessLimit]
+        policy = ServicePolicy(
+            key: ServiceKey(name: entry.service, isInet: entry.type == .inet),
+            command: "\(main[Parameters.daemonDirectory])/\(entry.command)", processLimit: limit == 0 ? nil : limit,
+            // Programs on the Internet take no wake-ups: there, a connection without a word is a client like any other.
+            wakeup: entry.type == .inet ? 0 : entry.wakeup, wakesOnlyAfterUse: entry.wakesOnlyAfterUse,
+            throttleTime: main[Parameters.serviceThrottleTime])
+        self.endpoints = endpoints
+        var arguments = ["-n", entry.service, "-t", entry.type.rawValue]
+        if entry.isUnprivileged { arguments.append("-u") }
+        if entry.isChrooted { arguments.append("-j") }
+        for override in entry.overrides { arguments += ["-o", "\(override.name)=\(override.value)"] }
+        self.arguments = arguments + ["-c", directory] + entry.arguments
+    }
+}

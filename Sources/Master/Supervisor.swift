@@ -1,0 +1,231 @@
+// The policy of supervision as a state machine: who may be started, who is left alone for a while, when a service is woken.
+//
+// Pure: no system call and no clock; the time of every event is passed in (microseconds that never jump back), so that tests are exact.
+// Known limit: process ids are taken as unique among living children, which the kernel guarantees until they are reaped.
+
+import SystemKit
+
+/// What names a service: the first two columns of master.cf.
+struct ServiceKey: Hashable, Sendable, Comparable {
+    let name: String
+    let isInet: Bool
+
+    static func < (a: ServiceKey, b: ServiceKey) -> Bool { (a.name, a.isInet ? 0 : 1) < (b.name, b.isInet ? 0 : 1) }
+}
+
+/// The part of a service's definition that supervision depends on.
+struct ServicePolicy: Hashable, Sendable {
+    let key: ServiceKey
+    /// The program with its path, for log lines.
+    let command: String
+    /// How many processes at most; nil for no limit.
+    let processLimit: Int?
+    /// Seconds between wake-ups; 0 for none.
+    let wakeup: Int
+    /// Whether wake-ups begin only after the first process was started.
+    let wakesOnlyAfterUse: Bool
+    /// Seconds that a service is left alone after it failed.
+    let throttleTime: Int
+}
+
+/// What a child says through its status pipe.
+enum ChildReport: UInt8, Sendable {
+    /// It takes new connections.
+    case available = 0x41
+    /// It has as many as it can serve.
+    case taken = 0x54
+}
+
+/// The state of all services and children, and the decisions that follow from it.
+struct Supervisor {
+    private struct Service {
+        var policy: ServicePolicy
+        var total = 0
+        var available = 0
+        var throttledUntil: Int64?
+        var nextWakeup: Int64?
+        var quickFailures = 0
+        var warnsOfLimitFrom = Int64.min
+    }
+
+    private struct Child {
+        let key: ServiceKey
+        let startedAt: Int64
+        var isAvailable = true
+        var hasReported = false
+        var isDraining = false
+    }
+
+    /// A child that reported and then failed within this time failed quickly. Microseconds.
+    static let quickFailureTime: Int64 = 60_000_000
+    /// So many quick failures in a row are taken for accidents.
+    static let toleratedQuickFailures = 3
+    /// The process limit is not reported more often than this. Microseconds, as in Postfix.
+    static let limitWarningInterval: Int64 = 1_000_000_000
+
+    private var services: [ServiceKey: Service] = [:]
+    private var children: [Int32: Child] = [:]
+    private(set) var isStopping = false
+
+    init(policies: [ServicePolicy], now: Int64) { configure(policies, now: now) }
+
+    // MARK: Configuration
+
+    /// Takes a new set of services. Children of services that are gone stay known until they end.
+    mutating func configure(_ policies: [ServicePolicy], now: Int64) {
+        var fresh: [ServiceKey: Service] = [:]
+        for policy in policies {
+            var service = services[policy.key] ?? Service(policy: policy)
+            service.policy = policy
+            // A reload is the administrator's word that the cause of a failure is gone.
+            service.throttledUntil = nil
+            service.quickFailures = 0
+            let mayWake = policy.wakeup > 0 && (!policy.wakesOnlyAfterUse || service.total > 0)
+            service.nextWakeup = mayWake ? now : nil
+            fresh[policy.key] = service
+        }
+        services = fresh
+    }
+
+    /// All children were told to finish: they take no more connections, but count against their service's limit until they end.
+    mutating func drainAll() {
+        for (pid, child) in children {
+            if child.isAvailable { services[child.key]?.available -= 1 }
+            children[pid]?.isAvailable = false
+            children[pid]?.isDraining = true
+        }
+    }
+
+    /// Nothing is started or woken from here on.
+    mutating func stop() { isStopping = true }
+
+    // MARK: Decisions
+
+    /// Services whose listeners are to be watched: a connection there means that a process has to be started.
+    func servicesToWatch(now: Int64) -> [ServiceKey] {
+        if isStopping { return [] }
+        return services.values.filter { mayStart($0, now: now) }.map(\.policy.key).sorted()
+    }
+
+    /// Whether one more process of a service may be started now.
+    func mayStart(_ key: ServiceKey, now: Int64) -> Bool {
+        guard !isStopping, let service = services[key] else { return false }
+        return mayStart(service, now: now)
+    }
+
+    private func mayStart(_ service: Service, now: Int64) -> Bool {
+        service.available == 0 && !isThrottled(service, now: now) && service.total < service.policy.processLimit ?? Int.max
+    }
+
+    private func isThrottled(_ service: Service, now: Int64) -> Bool { service.throttledUntil.map { $0 > now } ?? false }
+
+    /// Services that are due to be woken now; their next wake-up is set. Those that are left alone miss their turn.
+    mutating func takeDueWakeups(now: Int64) -> [ServiceKey] {
+        if isStopping { return [] }
+        var due: [ServiceKey] = []
+        for (key, service) in services {
+            guard let at = service.nextWakeup, at <= now else { continue }
+            services[key]?.nextWakeup = now + Int64(service.policy.wakeup) * 1_000_000
+            if !isThrottled(service, now: now) { due.append(key) }
+        }
+        return due.sorted()
+    }
+
+    /// The time of the next decision that needs no event; nil for none.
+    func nextDeadline(now: Int64) -> Int64? {
+        if isStopping { return nil }
+        return services.values.flatMap { [$0.throttledUntil.flatMap { $0 > now ? $0 : nil }, $0.nextWakeup] }.compactMap { $0 }.min()
+    }
+
+    // MARK: Events
+
+    /// A process was started. It counts as available until it says otherwise.
+    mutating func childStarted(_ pid: Int32, of key: ServiceKey, now: Int64) {
+        children[pid] = Child(key: key, startedAt: now)
+        services[key]?.total += 1
+        services[key]?.available += 1
+        if let service = services[key], service.policy.wakeup > 0, service.nextWakeup == nil {
+            services[key]?.nextWakeup = now + Int64(service.policy.wakeup) * 1_000_000
+        }
+    }
+
+    /// A process could not even be started.
+    mutating func startFailed(_ key: ServiceKey, now: Int64) -> [String] {
+        throttle(key, now: now)
+        return services[key].map { ["\($0.policy.command): bad command startup -- throttling"] } ?? []
+    }
+
+    /// A child said how it is. Returns warnings for the log.
+    mutating func childReported(_ pid: Int32, _ report: ChildReport, now: Int64) -> [String] {
+        guard let child = children[pid], !child.isDraining else { return [] }
+        children[pid]?.hasReported = true
+        let isAvailable = report == .available
+        if isAvailable == child.isAvailable { return [] }
+        children[pid]?.isAvailable = isAvailable
+        services[child.key]?.available += isAvailable ? 1 : -1
+        return limitWarnings(child.key, now: now)
+    }
+
+    /// A child has ended. Returns warnings for the log.
+    mutating func childEnded(_ pid: Int32, _ status: ProcessStatus, now: Int64) -> [String] {
+        guard let child = children.removeValue(forKey: pid) else { return [] }
+        services[child.key]?.total -= 1
+        if child.isAvailable { services[child.key]?.available -= 1 }
+        guard let service = services[child.key] else { return status.isSuccess ? [] : ["process pid \(pid) \(Self.text(status))"] }
+        if status.isSuccess {
+            services[child.key]?.quickFailures = 0
+            return []
+        }
+        var warnings = ["process \(service.policy.command) pid \(pid) \(Self.text(status))"]
+        if isStopping || child.isDraining { return warnings }
+        if !child.hasReported {
+            throttle(child.key, now: now)
+            return warnings + ["\(service.policy.command): bad command startup -- throttling"]
+        }
+        guard now - child.startedAt < Self.quickFailureTime else {
+            services[child.key]?.quickFailures = 0
+            return warnings
+        }
+        // It works and then fails, again and again: the pauses grow, so that one bad message does not cost all the processor's time.
+        let failures = service.quickFailures + 1
+        services[child.key]?.quickFailures = failures
+        let excess = failures - Self.toleratedQuickFailures
+        if excess > 0 {
+            let pause = min(Int64(service.policy.throttleTime) * 1_000_000, 500_000 << Int64(min(excess, 20)))
+            services[child.key]?.throttledUntil = now + pause
+            warnings.append("\(service.policy.command): failed \(failures) times in a row -- throttling for \(pause / 1_000_000)s")
+        }
+        return warnings
+    }
+
+    private mutating func throttle(_ key: ServiceKey, now: Int64) {
+        guard let service = services[key] else { return }
+        services[key]?.throttledUntil = now + Int64(service.policy.throttleTime) * 1_000_000
+    }
+
+    private mutating func limitWarnings(_ key: ServiceKey, now: Int64) -> [String] {
+        guard let service = services[key], key.isInet, service.available == 0, let limit = service.policy.processLimit,
+            service.total >= limit, now >= service.warnsOfLimitFrom
+        else { return [] }
+        services[key]?.warnsOfLimitFrom = now + Self.limitWarningInterval
+        return [
+            "service \"\(key.name)\" has reached its process limit \"\(limit)\": new clients may experience noticeable delays",
+            "to avoid this condition, increase the process count in master.cf or reduce the service time per client",
+        ]
+    }
+
+    private static func text(_ status: ProcessStatus) -> String {
+        switch status {
+        case .exited(let code): "exit status \(code)"
+        case .killed(let signal): "killed by signal \(signal)"
+        }
+    }
+
+    // MARK: Facts
+
+    /// The ids of all children that have not been reaped.
+    var processIDs: [Int32] { children.keys.sorted() }
+
+    func processCount(of key: ServiceKey) -> Int { services[key]?.total ?? 0 }
+    func availableCount(of key: ServiceKey) -> Int { services[key]?.available ?? 0 }
+}

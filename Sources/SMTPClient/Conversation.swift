@@ -1,0 +1,181 @@
+// One connection with the session on it: does what the state machine asks for, and tells it what came of it.
+//
+// Security: every wait has a deadline by its stage, counted from reply to reply, so that a peer that sends a byte a minute gains nothing.
+// Where content cannot be read to its end, the connection is cut without an end of data: half a message is never delivered.
+
+import MailModel
+import NIOCore
+import SMTPProtocol
+import ServiceKit
+import SystemKit
+import TLS
+
+/// A conversation with one host, for one message after the other.
+@ServiceActor
+final class Conversation {
+    let endpoint: Endpoint
+    private(set) var session: ClientSession
+    /// When it was connected, microseconds since 1970.
+    let begun: Int64
+    /// There was no further host to try when it was made: what it cannot deliver is deferred or bounced at once.
+    var isLastHost = false
+    private(set) var tlsFacts: TLSSessionFacts?
+    /// Why TLS failed, for the log.
+    private(set) var tlsProblem = ""
+
+    private let peer: any PeerConnection
+    private let parameters: ClientParameters
+    private var deadline: (replies: Int, stage: ClientStage, at: NIODeadline)?
+
+    init(_ peer: any PeerConnection, endpoint: Endpoint, options: ClientSession.Options, parameters: ClientParameters, now: Int64) {
+        self.peer = peer
+        self.endpoint = endpoint
+        self.parameters = parameters
+        begun = now
+        session = ClientSession(options: options)
+    }
+
+    /// Greeting, EHLO, STARTTLS. nil when the session is ready.
+    func open() async -> ClientFailure? {
+        await play(nil)
+        return session.failure
+    }
+
+    /// One transaction. The results are in the order of its recipients.
+    func deliver(_ transaction: ClientTransaction, _ content: OutgoingContent) async -> [ClientSession.Verdict] {
+        session.begin(transaction)
+        await play(content)
+        return session.takeVerdicts()
+    }
+
+    /// Says QUIT where that is in order, and closes.
+    func end() async {
+        guard session.failure == nil else { return peer.abort() }
+        session.quit()
+        if parameters.skipsQuitResponse {
+            // Postfix, smtp_skip_quit_response: the peer's farewell is not worth a round trip.
+            if case .write(let bytes) = session.nextAction() { peer.write(bytes) }
+        } else {
+            await play(nil)
+        }
+        peer.close()
+    }
+
+    // MARK: playing
+
+    private func play(_ content: OutgoingContent?) async {
+        while true {
+            switch session.nextAction() {
+            case .write(let bytes): peer.write(bytes)
+            case .read(let stage): await read(stage)
+            case .startTLS: await startTLS()
+            case .sendContent:
+                if let content { await send(content) } else { cut() }
+            case .sendChunk:
+                if let content { await sendChunk(content) } else { cut() }
+            case .idle: return
+            case .close:
+                if session.failure != nil { peer.abort() }
+                return
+            }
+        }
+    }
+
+    private func deadline(for stage: ClientStage) -> NIODeadline {
+        if let deadline, deadline.replies == session.replyCount, deadline.stage == stage { return deadline.at }
+        let at = NIODeadline.now() + .seconds(Int64(parameters.timeouts.seconds(for: stage)))
+        deadline = (session.replyCount, stage, at)
+        return at
+    }
+
+    private func read(_ stage: ClientStage) async {
+        let deadline = deadline(for: stage)
+        do throws(ConnectionError) {
+            try await peer.flush(deadline: deadline)
+            if let bytes = try await peer.read(deadline: deadline) { session.received(bytes) } else { session.connectionLost() }
+        } catch {
+            if error == .timedOut { session.timedOut() } else { session.connectionLost() }
+        }
+    }
+
+    private func startTLS() async {
+        do throws(ConnectionError) {
+            let facts = try await peer.startTLS(serverName: endpoint.host, deadline: deadline(for: .startTLS))
+            tlsFacts = facts
+            session.tlsStarted()
+        } catch {
+            tlsProblem = error.description
+            session.tlsFailed()
+        }
+    }
+
+    // MARK: content
+
+    private func cut() {
+        session.contentFailed()
+        peer.abort()
+    }
+
+    private func send(_ content: OutgoingContent) async {
+        var encoder = ClientContentEncoder(facts: content.facts, lineLimit: parameters.lineLengthLimit)
+        var position = 0
+        while position < content.source.length {
+            let piece: [UInt8]
+            do throws(SystemError) { piece = try content.source.piece(at: position) } catch { return cut() }
+            position += piece.count
+            if encoder.isPassthrough {
+                encoder.pass(last: piece)
+                peer.write(piece)
+            } else {
+                peer.write(encoder.encode(piece))
+            }
+            // The last piece goes out together with the end of data.
+            if position < content.source.length, !(await flushContent()) { return }
+        }
+        peer.write(encoder.finish())
+        if await flushContent() { session.contentSent() }
+    }
+
+    private func sendChunk(_ content: OutgoingContent) async {
+        let piece: [UInt8]
+        do throws(SystemError) { piece = try content.source.piece(at: content.chunkPosition) } catch { return cut() }
+        content.chunkPosition += piece.count
+        let isLast = content.chunkPosition >= content.source.length
+        peer.write(ClientContentEncoder.chunkHeader(size: piece.count, isLast: isLast))
+        peer.write(piece)
+        if await flushContent() { session.chunkSent(isLast: isLast) }
+    }
+
+    /// Sends what is written; false where the conversation ended over it.
+    private func flushContent() async -> Bool {
+        do throws(ConnectionError) {
+            try await peer.flush(deadline: .now() + .seconds(Int64(parameters.timeouts.transfer)))
+            return true
+        } catch {
+            if error == .timedOut {
+                session.timedOut()
+            } else {
+                // What the peer said before it closed may still be there.
+                var unread: [UInt8] = []
+                do throws(ConnectionError) { unread = try await peer.read(deadline: .now() + .seconds(1)) ?? [] } catch { unread = [] }
+                session.contentAborted(unread: unread)
+            }
+            peer.abort()
+            return false
+        }
+    }
+}
+
+/// Content on its way out, for one transaction.
+@ServiceActor
+final class OutgoingContent {
+    nonisolated let source: MessageContent
+    nonisolated let facts: ContentFacts
+    /// Where the next BDAT chunk begins.
+    var chunkPosition = 0
+
+    init(_ source: MessageContent, facts: ContentFacts) {
+        self.source = source
+        self.facts = facts
+    }
+}

@@ -1,0 +1,101 @@
+// The connection to a peer as a conversation uses it: NIO's in the program, a scripted one in tests.
+
+import NIOCore
+import SMTPProtocol
+import ServiceKit
+import TLS
+
+/// A byte stream with deadlines.
+@ServiceActor
+protocol PeerConnection: AnyObject {
+    /// Adds bytes to what the next flush sends.
+    func write(_ bytes: [UInt8])
+    func flush(deadline: NIODeadline) async throws(ConnectionError)
+    /// Sends without waiting.
+    func flushNow()
+    /// nil at the end.
+    func read(deadline: NIODeadline) async throws(ConnectionError) -> [UInt8]?
+    /// Puts TLS under the stream; answers with what the log says of it.
+    func startTLS(serverName: String, deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts
+    /// Closes after what was written is sent.
+    func close()
+    /// Closes at once: nothing that is still waiting goes out.
+    func abort()
+}
+
+/// Makes connections.
+@ServiceActor
+protocol PeerConnector: AnyObject {
+    func connect(to endpoint: Endpoint) async throws(ConnectionError) -> any PeerConnection
+}
+
+/// Connects with NIO.
+@ServiceActor
+final class NetworkConnector: PeerConnector {
+    private let parameters: ClientParameters
+    private let tls: TLSClientContext
+
+    init(parameters: ClientParameters, tls: TLSClientContext) {
+        self.parameters = parameters
+        self.tls = tls
+    }
+
+    func connect(to endpoint: Endpoint) async throws(ConnectionError) -> any PeerConnection {
+        let remote: SocketAddress
+        var local: SocketAddress?
+        do {
+            if endpoint.port == 0 {
+                let path = endpoint.address.hasPrefix("/") ? endpoint.address : "\(parameters.queueDirectory)/\(endpoint.address)"
+                remote = try SocketAddress(unixDomainSocketPath: path)
+            } else {
+                remote = try SocketAddress(ipAddress: endpoint.address, port: Int(endpoint.port))
+                let source = endpoint.isIPv6 ? parameters.bindAddress6 : parameters.bindAddress
+                if !source.isEmpty { local = try SocketAddress(ipAddress: source, port: 0) }
+            }
+        } catch {
+            throw .unreachable("\(error)")
+        }
+        // 0 leaves it to the system, whose patience is about two minutes.
+        let timeout = parameters.connectTimeout > 0 ? TimeAmount.seconds(Int64(parameters.connectTimeout)) : .seconds(130)
+        let stream = try await StreamConnection.connect(to: remote, from: local, timeout: timeout)
+        return NetworkPeer(stream: stream, tls: tls)
+    }
+}
+
+@ServiceActor
+private final class NetworkPeer: PeerConnection {
+    private let stream: StreamConnection
+    private let tls: TLSClientContext
+
+    init(stream: StreamConnection, tls: TLSClientContext) {
+        self.stream = stream
+        self.tls = tls
+    }
+
+    func write(_ bytes: [UInt8]) { stream.write(bytes) }
+    func flush(deadline: NIODeadline) async throws(ConnectionError) { try await stream.flush(deadline: deadline) }
+    func flushNow() { stream.flushNow() }
+
+    func read(deadline: NIODeadline) async throws(ConnectionError) -> [UInt8]? {
+        guard let buffer = try await stream.read(deadline: deadline) else { return nil }
+        return Array(buffer.readableBytesView)
+    }
+
+    func startTLS(serverName: String, deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
+        // RFC 3207 section 4.2, CVE-2011-0411: what came before TLS is not heard after it.
+        stream.discardReceived()
+        let channel = stream.channel
+        let timer = channel.eventLoop.scheduleTask(deadline: deadline) { channel.close(promise: nil) }
+        defer { timer.cancel() }
+        do {
+            let handshake = try tls.startTLS(on: channel, serverName: serverName)
+            channel.read()
+            return try await handshake.get()
+        } catch {
+            throw .handshakeFailed("\(error)")
+        }
+    }
+
+    func close() { stream.close() }
+    func abort() { stream.abort() }
+}
