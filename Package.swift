@@ -125,7 +125,9 @@ let package = Package(
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
         tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
-        tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
+        tests(
+            "SMTPServerTests",
+            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"] + nio),
         tests(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
