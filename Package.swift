@@ -125,6 +125,7 @@ let package = Package(
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
         tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
+        tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
             ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"] + nio),
