@@ -67,7 +67,7 @@ let package = Package(
         room("Scheduling", ["MailModel", .product(name: "HeapModule", package: "swift-collections"), .product(name: "OrderedCollections", package: "swift-collections")]),
 
         // services
-        room("MailLog", ["SystemKit", "MailModel", "CSystemd"]),
+        room("MailLog", ["SystemKit"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
