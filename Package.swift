@@ -126,11 +126,14 @@ let package = Package(
         tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
-        tests("SMTPClientTests", ["SMTPClient", "SMTPProtocol", "MailModel"]),
+        tests(
+            "SMTPClientTests",
+            ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
+        tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
         tests("AdministrationTests", ["Administration", "MailModel"]),
     ]

@@ -21,6 +21,8 @@ final class ChildProcess {
     private let standardError: FileDescriptor
     private var partialLine: [UInt8] = []
     private var bytesOfError = 0
+    /// How often it was looked at, still running, after it closed its status pipe.
+    var roundsAfterClosing = 0
     /// Whether the pipes still have a writer.
     private(set) var isStatusOpen = true
     private(set) var isErrorOpen = true
@@ -76,7 +78,9 @@ final class ChildProcess {
         var lines = partialLine.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         // What follows the last line feed is not a whole line yet.
         let rest = lines.popLast() ?? []
-        if isErrorOpen && rest.count < 4096 { partialLine = Array(rest) } else {
+        if isErrorOpen && rest.count < 4096 {
+            partialLine = Array(rest)
+        } else {
             partialLine = []
             lines.append(rest)
         }

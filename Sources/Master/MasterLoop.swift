@@ -112,8 +112,11 @@ final class MasterLoop {
         let now = clock()
         var deadlines = [supervisor.nextDeadline(now: now), killAt, nextSignOfLife].compactMap { $0 }
         if let maximumWait { deadlines.append(now + Int64(maximumWait) * 1000) }
-        // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it.
-        if children.values.contains(where: { !$0.isStatusOpen }) { deadlines.append(now + 20_000) }
+        // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it,
+        // with growing pauses for one that lives on.
+        for child in children.values where !child.isStatusOpen {
+            deadlines.append(now + 10_000 << Int64(min(child.roundsAfterClosing, 10)))
+        }
         return deadlines.min().map { Int((max(0, $0 - now) + 999) / 1000) }
     }
 
@@ -131,7 +134,10 @@ final class MasterLoop {
         for (pid, child) in children {
             let status: ProcessStatus
             do throws(SystemError) {
-                guard let ended = try ProcessSpawn.poll(pid) else { continue }
+                guard let ended = try ProcessSpawn.poll(pid) else {
+                    if !child.isStatusOpen { child.roundsAfterClosing += 1 }
+                    continue
+                }
                 status = ended
             } catch {
                 // No such child: somebody else reaped it. That it is gone is certain, how it ended is not.
@@ -204,6 +210,8 @@ final class MasterLoop {
             log.error("reload: \(error); the old configuration stays in use")
             return
         }
+        // A moved log file is let go of; children open the new one when they start anew.
+        do throws(SystemError) { try log.reopen() } catch { log.warning("cannot open the log again: \(error)") }
         for warning in fresh.main.warnings { log.warning(warning.description) }
         configuration = fresh
         services = Dictionary(fresh.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })

@@ -176,6 +176,8 @@ struct Supervisor {
             services[child.key]?.quickFailures = 0
             return []
         }
+        // That is what a program without anything to finish does when it is told to stop.
+        if isStopping && status == .killed(signal: Signal.terminate.rawValue) { return [] }
         var warnings = ["process \(service.policy.command) pid \(pid) \(Self.text(status))"]
         if isStopping || child.isDraining { return warnings }
         if !child.hasReported {

@@ -1,56 +1,56 @@
 // The parameters of one delivery service: the `smtp_` ones, or the `lmtp_` ones where the program speaks LMTP, with Postfix's meaning.
 
 import DNSClient
-public import MailConfiguration
+import MailConfiguration
 import SMTPProtocol
 
 /// Everything that a delivery reads of main.cf; a value, fixed at start.
-public struct ClientParameters: Sendable {
-    public var isLMTP = false
-    public var heloName = "localhost"
-    public var myhostname = "localhost"
-    public var defaultPort: UInt16 = 25
-    public var connectTimeout = 30
-    public var timeouts = Timeouts()
+struct ClientParameters: Sendable {
+    var isLMTP = false
+    var heloName = "localhost"
+    var myhostname = "localhost"
+    var defaultPort: UInt16 = 25
+    var connectTimeout = 30
+    var timeouts = Timeouts()
     /// 0: no limit.
-    public var addressLimit = 5
+    var addressLimit = 5
     /// 0: no limit.
-    public var sessionLimit = 2
-    public var fallbackRelays: [String] = []
-    public var relayhost = ""
-    public var randomizesAddresses = true
-    public var balancesProtocols = true
-    public var defersWithoutMXAddress = false
-    public var families = AddressFamilies.all
-    public var addressPreference = AddressPreference.any
-    public var bindAddress = ""
-    public var bindAddress6 = ""
-    public var tls = ClientSession.TLSPolicy.none
-    public var tlsLogLevel = 1
-    public var skips5xxGreeting = true
-    public var skipsQuitResponse = true
-    public var alwaysSendsEHLO = true
-    public var neverSendsEHLO = false
-    public var discardedKeywords: [String] = []
-    public var lineLengthLimit = 998
-    public var assumesFinal = false
-    public var reuse = Reuse()
-    public var delayResolution = 2
-    public var queueDirectory = "/"
+    var sessionLimit = 2
+    var fallbackRelays: [String] = []
+    var relayhost = ""
+    var randomizesAddresses = true
+    var balancesProtocols = true
+    var defersWithoutMXAddress = false
+    var families = AddressFamilies.all
+    var addressPreference = AddressPreference.any
+    var bindAddress = ""
+    var bindAddress6 = ""
+    var tls = ClientSession.TLSPolicy.none
+    var tlsLogLevel = 1
+    var skips5xxGreeting = true
+    var skipsQuitResponse = true
+    var alwaysSendsEHLO = true
+    var neverSendsEHLO = false
+    var discardedKeywords: [String] = []
+    var lineLengthLimit = 998
+    var assumesFinal = false
+    var reuse = Reuse()
+    var delayResolution = 2
+    var queueDirectory = "/"
 
     /// Seconds to wait, by stage (RFC 5321 section 4.5.3.2).
-    public struct Timeouts: Sendable {
-        public var hello = 300
-        public var startTLS = 300
-        public var mail = 300
-        public var recipient = 300
-        public var dataInit = 120
-        public var transfer = 180
-        public var dataDone = 600
-        public var reset = 20
-        public var quit = 300
+    struct Timeouts: Sendable {
+        var hello = 300
+        var startTLS = 300
+        var mail = 300
+        var recipient = 300
+        var dataInit = 120
+        var transfer = 180
+        var dataDone = 600
+        var reset = 20
+        var quit = 300
 
-        public init() {}
+        init() {}
 
         func seconds(for stage: ClientStage) -> Int {
             switch stage {
@@ -68,21 +68,21 @@ public struct ClientParameters: Sendable {
     }
 
     /// How connections are kept for further messages.
-    public struct Reuse: Sendable {
-        public var isOnDemand = true
-        public var destinations: [String] = []
+    struct Reuse: Sendable {
+        var isOnDemand = true
+        var destinations: [String] = []
         /// Seconds an idle connection is kept.
-        public var idle = 2
+        var idle = 2
         /// Seconds a connection is used in all.
-        public var time = 300
+        var time = 300
         /// Messages on one connection; 0: no limit.
-        public var count = 0
+        var count = 0
 
-        public init() {}
+        init() {}
     }
 
     /// The defaults.
-    public init(isLMTP: Bool = false) {
+    init(isLMTP: Bool = false) {
         self.isLMTP = isLMTP
         if isLMTP {
             defaultPort = 24
@@ -92,7 +92,7 @@ public struct ClientParameters: Sendable {
         }
     }
 
-    public init(_ configuration: Configuration, isLMTP: Bool) {
+    init(_ configuration: Configuration, isLMTP: Bool) {
         self.isLMTP = isLMTP
         func pick<Value>(_ smtp: Parameter<Value>, _ lmtp: Parameter<Value>) -> Value { configuration[isLMTP ? lmtp : smtp] }
         typealias P = Parameters

@@ -4,6 +4,7 @@
 // peer that has closed meanwhile is noticed by the first command, before any content: that message begins anew elsewhere, unseen.
 
 import NIOCore
+import SMTPProtocol
 import ServiceKit
 
 @ServiceActor

@@ -4,6 +4,7 @@
 
 import DNSClient
 import MailIPC
+import MailModel
 import NIOCore
 import ServiceKit
 

@@ -1,1 +1,5 @@
-// Placeholder
+// smtp(8), lmtp(8).
+
+import SMTPClient
+
+SMTPClientProgram.main()
