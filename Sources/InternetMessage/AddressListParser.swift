@@ -120,7 +120,11 @@ public struct AddressListParser {
                 list.malformedCount += 1
             }
             // obs-route (RFC 5322 section 4.4): ignored, as RFC 5321 section 3.6.1 asks.
-            if let first = spec.first, first.isSpecial("@"), let colon = spec.firstIndex(where: { $0.isSpecial(":") }) {
+            if let first = spec.first, first.isSpecial("@") {
+                guard let colon = spec.firstIndex(where: { $0.isSpecial(":") }) else {
+                    list.malformedCount += 1
+                    return
+                }
                 spec = spec[(colon + 1)...]
             }
         }

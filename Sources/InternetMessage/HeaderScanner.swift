@@ -29,6 +29,8 @@ public struct HeaderScanner: Sendable {
         case dropped
         /// Kept as a field `X-Mailbox-Line`: `smtpd` of Postfix.
         case keptAsField
+        /// Nothing special: for messages that are already in the queue, and for parts within a message.
+        case notRecognized
     }
 
     private let limit: Int
@@ -109,7 +111,7 @@ public struct HeaderScanner: Sendable {
     }
 
     private var isMailboxLine: Bool {
-        guard isFirstLine else { return false }
+        guard isFirstLine, mailboxLine != .notRecognized else { return false }
         let start = line.first == UInt8(ascii: ">") ? line.dropFirst() : line[...]
         return start.starts(with: "From ".utf8)
     }

@@ -139,6 +139,9 @@ public struct Configuration: Sendable {
     /// The text of a name as it is set, without expansion; nil where it is not set.
     public func explicitText(of name: String) -> String? { settings[name]?.text }
 
+    /// The line of main.cf at which a name is set; nil where it is not set there.
+    public func line(of name: String) -> Int? { settings[name].flatMap { $0.line > 0 ? $0.line : nil } }
+
     /// The names that are set explicitly, in order.
     public var explicitNames: [String] { settings.keys.sorted() }
 

@@ -43,7 +43,8 @@ struct QueueLayout: Sendable {
 
     /// The owners that main.cf names; errors with their parameter when an account is missing.
     static func owners(_ main: Configuration) throws(ConfigurationErrors) -> Owners {
-        guard Privileges.isRoot else {
+        // `mail_owner = root` makes a private instance of root's, as it may for any caller: nobody else owns anything.
+        guard Privileges.isRoot, main[Parameters.mailOwner] != "root" else {
             let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
             return Owners(root: me, mail: me, networkGroup: me.group, submissionGroup: me.group)
         }
@@ -63,7 +64,9 @@ struct QueueLayout: Sendable {
         let name = main[Parameters.setgidGroup]
         do throws(SystemError) {
             submission = try UserDatabase.group(named: name)
-            if submission == nil { problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: there is no group \(name)")) }
+            if submission == nil {
+                problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: there is no group \(name)"))
+            }
         } catch {
             problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: \(error)"))
         }

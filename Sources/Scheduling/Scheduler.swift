@@ -132,6 +132,17 @@ public struct Scheduler {
         return recipients
     }
 
+    /// Forgets that a destination is dead and its transport unusable: the administrator asked for an attempt for a message there.
+    public mutating func revive(_ destination: Destination, now: Int64) {
+        guard let transport = transportOfName[destination.transport] else { return }
+        transports[transport].revive(key: destination.key, now: now)
+    }
+
+    /// Sets how many deliveries of a transport may be in flight; 0 = unlimited. What is in flight stays.
+    public mutating func setProcessLimit(_ limit: Int, transport: String) {
+        transports[transportIndex(transport)].setProcessLimit(limit)
+    }
+
     /// Forgets that destinations are dead and transports unusable: the administrator asked for an attempt now.
     public mutating func reviveAll(now: Int64) {
         for transport in transports.indices { transports[transport].reviveAll(now: now) }

@@ -7,7 +7,7 @@
 /// The state of one transport.
 struct TransportQueue {
     let name: String
-    let policy: TransportPolicy
+    private(set) var policy: TransportPolicy
     /// Deliveries in flight.
     private(set) var busy = 0
     private(set) var pending = 0
@@ -152,6 +152,17 @@ struct TransportQueue {
             settle(slot, now: now)
         }
     }
+
+    /// As ``reviveAll(now:)``, for one destination and the transport itself.
+    mutating func revive(key: String, now: Int64) {
+        outage = nil
+        guard let slot = slotOfKey[key], slots[slot]?.death != nil else { return }
+        slots[slot]?.death = nil
+        slots[slot]?.window.reset()
+        settle(slot, now: now)
+    }
+
+    mutating func setProcessLimit(_ limit: Int) { policy.processLimit = max(0, limit) }
 
     private mutating func drain(_ slot: Int) -> [UInt64] {
         var entries: [UInt64] = []

@@ -1,1 +1,3 @@
-// Placeholder
+import Administration
+
+MartletCommand.run()

@@ -79,24 +79,24 @@ private final class Instance {
 @Suite struct MasterLoopTests {
     /// Says that it is available, notes its arguments and descriptors, and ends with master's lifetime pipe or by a signal.
     static let obedient = """
-        echo "$@" > "$0.arguments"
-        ls /proc/$$/fd | tr '\\n' ' ' > "$0.descriptors"
+        printf '%s\\n' "$*" > "$0.arguments"
+        n=0; while [ $n -lt 10 ]; do [ -e /proc/$$/fd/$n ] && printf "$n "; n=$((n + 1)); done > "$0.descriptors"
+        mv "$0.descriptors" "$0.ready"
         printf A >&3
         exec /bin/cat <&4
         """
 
     @Test func aConnectionStartsTheProgramBehindIt() throws {
-        let instance = try Instance(master: "echo unix - n n - 1 echo\nidle unix - n n - 1 idle\n", scripts: ["echo": Self.obedient, "idle": "exit 9"])
+        let instance = try Instance(
+            master: "echo unix - n n - 1 echo\nidle unix - n n - 1 idle\n", scripts: ["echo": Self.obedient, "idle": "exit 9"])
         try instance.start()
         #expect(instance.loop?.childCount == 0)
-        let client = try instance.connect("private/echo")
-        #expect(try instance.rounds { !instance.read("d/echo.descriptors").isEmpty })
+        _ = try instance.connect("private/echo")
+        #expect(try instance.rounds { !instance.read("d/echo.ready").isEmpty })
         #expect(instance.read("d/echo.arguments") == "-n echo -t unix -c \(instance.root)\n")
-        // 10 is the script itself, opened by the shell.
-        #expect(instance.read("d/echo.descriptors").split(separator: " ").prefix(6) == ["0", "1", "10", "2", "3", "4"])
-        #expect(instance.read("d/echo.descriptors").split(separator: " ").last == "5")
+        // 5 is the listener, 6 the lock of a service with one process.
+        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 6 ")
         #expect(instance.loop?.childCount == 1)
-        _ = consume client
         try instance.stop()
         #expect(instance.read("log").contains("martlet/master["))
         #expect(instance.read("log").contains(": terminating on signal 15\n"))
@@ -107,7 +107,9 @@ private final class Instance {
             master: "bad unix - n n - 1 bad\ngood unix - n n - 1 good\nmissing unix - n n - 1 missing\n",
             scripts: ["bad": "echo Fatal error: index out of range >&2; exit 3", "good": Self.obedient])
         try instance.start()
-        let clients = (try instance.connect("private/bad"), try instance.connect("private/missing"))
+        // A connection waits in the listener's queue even after its client went away.
+        _ = try instance.connect("private/bad")
+        _ = try instance.connect("private/missing")
         #expect(try instance.rounds { instance.read("log").contains("missing: bad command startup") })
         #expect(try instance.rounds { instance.read("log").contains("bad: bad command startup") })
         let log = instance.read("log")
@@ -117,17 +119,30 @@ private final class Instance {
         #expect(log.contains(": warning: \(instance.root)/d/bad: bad command startup -- throttling\n"))
         #expect(log.contains("missing: No such file or directory\n"))
         // The others go on.
-        let good = try instance.connect("private/good")
-        #expect(try instance.rounds { !instance.read("d/good.descriptors").isEmpty })
-        _ = consume good
-        _ = clients
+        _ = try instance.connect("private/good")
+        #expect(try instance.rounds { !instance.read("d/good.ready").isEmpty })
     }
 
     @Test func aWakeUpStartsTheQueueManagerByItself() throws {
         let instance = try Instance(master: "qmgr unix n n n 300 1 qmgr\n", scripts: ["qmgr": Self.obedient])
         try instance.start()
-        #expect(try instance.rounds { !instance.read("d/qmgr.descriptors").isEmpty })
+        #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
         #expect(instance.loop?.childCount == 1)
+    }
+
+    @Test func aSingleProcessWaitsForItsPredecessorUnderAKilledMaster() throws {
+        let instance = try Instance(master: "qmgr unix n n n 300 1 qmgr\n", scripts: ["qmgr": Self.obedient])
+        try instance.start()
+        do {
+            // What a child of the earlier master still holds.
+            let earlier = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", [.readWrite, .create])
+            #expect(try earlier.tryLockExclusive())
+            #expect(try instance.rounds { instance.read("log").contains("service qmgr: waiting for the process of an earlier master") })
+            #expect(instance.loop?.childCount == 0)
+        }
+        #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
+        let other = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", .readWrite)
+        #expect(try !other.tryLockExclusive())
     }
 
     @Test func aBadReloadKeepsTheOldConfiguration() throws {
@@ -145,7 +160,7 @@ private final class Instance {
         let script = "trap 'exit 0' HUP; printf A >&3; echo $$ > \"$0.pid\"; while :; do read x <&4 || exit 0; done"
         let instance = try Instance(master: "a unix - n n - 1 a\nb unix - n n - 1 a\n", scripts: ["a": script])
         try instance.start()
-        let client = try instance.connect("private/a")
+        _ = try instance.connect("private/a")
         #expect(try instance.rounds { !instance.read("d/a.pid").isEmpty })
         try instance.write("master.cf", "a unix n n n - 1 a\n")
         instance.loop?.reload()
@@ -155,14 +170,13 @@ private final class Instance {
         #expect(throws: SystemError.self) { _ = try instance.connect("private/b") }
         #expect(throws: SystemError.self) { _ = try instance.connect("private/a") }
         _ = try instance.connect("public/a")
-        _ = consume client
     }
 
     @Test func aChildThatDoesNotStopIsKilled() throws {
         let script = "trap '' TERM; printf A >&3; : > \"$0.up\"; while :; do read x <&4 || exec /bin/cat \"$0.fifo\"; done"
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: ["a": script], main: "")
         try instance.start()
-        let client = try instance.connect("private/a")
+        _ = try instance.connect("private/a")
         #expect(try instance.rounds { (try? Files.exists(instance.root + "/d/a.up")) == true })
         instance.loop?.stop(.terminate)
         // The second request does not wait for stop_timeout.
@@ -170,20 +184,22 @@ private final class Instance {
         #expect(try instance.rounds { instance.loop?.childCount == 0 })
         #expect(instance.read("log").contains("did not finish in time: killing it\n"))
         #expect(instance.read("log").contains("killed by signal 9\n"))
-        _ = consume client
     }
 
     @Test func theQueueGetsItsDirectories() throws {
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: [:])
         try instance.start()
-        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o710), ("public", 0o710), ("pid", 0o755)] as [(String, UInt32)] {
+        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o710), ("public", 0o710), ("pid", 0o755)]
+            as [(String, UInt32)]
+        {
             #expect(try Files.status(of: "\(instance.root)/q/\(name)").mode == mode)
         }
         let queue = instance.root + "/q"
         #expect(try !MasterLock.isHeld(queueDirectory: queue))
         let lock = try MasterLock(queueDirectory: queue)
         #expect(try MasterLock.isHeld(queueDirectory: queue))
-        #expect(instance.read("q/pid/master.pid").split(separator: "\n").first?.suffix(1) == String(ProcessSpawn.currentProcessID).suffix(1))
+        #expect(
+            instance.read("q/pid/master.pid").split(separator: "\n").first?.suffix(1) == String(ProcessSpawn.currentProcessID).suffix(1))
         #expect(throws: SystemError.self) { try MasterLock(queueDirectory: queue) }
         withExtendedLifetime(lock) {}
     }
@@ -201,9 +217,11 @@ private final class Instance {
         notifier.isAlive()
         var texts: [String] = []
         for _ in 0..<4 { texts.append(String(decoding: try receiver.read(upTo: 4096), as: UTF8.self)) }
-        #expect(texts == [
-            "READY=1\nMAINPID=\(ProcessSpawn.currentProcessID)\nSTATUS=running", "RELOADING=1\nMONOTONIC_USEC=5", "STOPPING=1", "WATCHDOG=1",
-        ])
+        #expect(
+            texts == [
+                "READY=1\nMAINPID=\(ProcessSpawn.currentProcessID)\nSTATUS=running", "RELOADING=1\nMONOTONIC_USEC=5", "STOPPING=1",
+                "WATCHDOG=1",
+            ])
         ServiceManagerNotifier(socket: nil).stopping()
         ServiceManagerNotifier(socket: "/nonexistent").stopping()
     }

@@ -1,0 +1,179 @@
+// Every error of a configuration at once: main.cf, master.cf with its options, tables, directories, accounts.
+//
+// Known limits: what only the network can tell (names of hosts, ports in use) is not checked.
+
+import LookupTables
+import MailConfiguration
+import SystemKit
+
+/// The findings about a configuration directory.
+struct ConfigurationCheck {
+    private(set) var errors: [ConfigurationProblem] = []
+    private(set) var warnings: [ConfigurationProblem] = []
+    private(set) var main: Configuration?
+    private let directory: String
+
+    private var mainPath: String { directory + "/main.cf" }
+    private var masterPath: String { directory + "/master.cf" }
+
+    /// Checks everything.
+    init(directory: String, isRoot: Bool = Privileges.isRoot) {
+        self.directory = directory
+        var master: MasterFile?
+        do throws(ConfigurationErrors) { main = try Configuration.load(directory: directory) } catch { errors += error.problems }
+        do throws(ConfigurationErrors) { master = try MasterFile.load(directory: directory) } catch { errors += error.problems }
+        checkModes()
+        if let main {
+            warnings += main.warnings
+            checkDirectories(main)
+            checkTables(main)
+            checkRelayHost(main)
+            if isRoot { checkAccounts(main) }
+            if let master { checkServices(master, main) }
+        }
+    }
+
+    /// The configuration where it has no errors; otherwise they are printed, and the exit status is 78. Warnings are printed too.
+    static func require(directory: String) throws -> Configuration {
+        let check = ConfigurationCheck(directory: directory)
+        check.printAll()
+        guard check.errors.isEmpty, let main = check.main else { throw SystemExit.configuration }
+        return main
+    }
+
+    func printAll() {
+        for problem in errors { Diagnostics.error(problem.description) }
+        for problem in warnings { Diagnostics.warning(problem.description) }
+    }
+
+    private mutating func error(_ name: String, _ text: String) {
+        let line = main?.line(of: name) ?? 0
+        errors.append(ConfigurationProblem(file: mainPath, line: line, text: "\(name): \(text)"))
+    }
+
+    private mutating func checkModes() {
+        for path in [mainPath, masterPath] {
+            guard let status = try? Files.status(of: path) else { continue }
+            if status.mode & 0o022 != 0 {
+                warnings.append(ConfigurationProblem(file: path, line: 0, text: "the file can be written by others than its owner"))
+            }
+        }
+    }
+
+    private mutating func checkDirectories(_ main: Configuration) {
+        for parameter in [Parameters.daemonDirectory, Parameters.commandDirectory] { checkDirectory(parameter, main) }
+        // master makes the queue directory itself, but not what is above it.
+        let queue = main[Parameters.queueDirectory]
+        if !queue.hasPrefix("/") { error("queue_directory", "\(queue) is not an absolute path") }
+        let parent = queue.lastIndex(of: "/").map { String(queue[..<$0]) } ?? ""
+        if !parent.isEmpty { requireDirectory(parent, "queue_directory") }
+        let log = main[Parameters.maillogFile]
+        if !log.isEmpty, !main[Parameters.maillogFilePrefixes].contains(where: { log.hasPrefix($0) }) {
+            warnings.append(
+                ConfigurationProblem(
+                    file: mainPath, line: main.line(of: "maillog_file") ?? 0,
+                    text: "maillog_file: \(log) does not begin with a prefix from maillog_file_prefixes"))
+        }
+    }
+
+    private mutating func checkDirectory(_ parameter: Parameter<String>, _ main: Configuration) {
+        let path = main[parameter]
+        if path.hasPrefix("/") { requireDirectory(path, parameter.name) } else { error(parameter.name, "\(path) is not an absolute path") }
+    }
+
+    private mutating func requireDirectory(_ path: String, _ name: String) {
+        do throws(SystemError) {
+            if try !Files.status(of: path).isDirectory { error(name, "\(path) is not a directory") }
+        } catch {
+            self.error(name, error.description)
+        }
+    }
+
+    /// Parameters whose words are all tables, and those whose words match domains, clients or tables.
+    static let tableParameters: [Parameter<[String]>] = [
+        Parameters.localRecipientMaps, Parameters.aliasMaps, Parameters.virtualAliasMaps, Parameters.virtualMailboxMaps,
+        Parameters.transportMaps, Parameters.relayRecipientMaps, Parameters.mailboxCommandMaps,
+    ]
+    static let listParameters: [Parameter<[String]>] = [
+        Parameters.mydestination, Parameters.mynetworks, Parameters.relayDomains, Parameters.virtualAliasDomains,
+        Parameters.virtualMailboxDomains,
+    ]
+
+    private mutating func checkTables(_ main: Configuration) {
+        var seen: Set<String> = []
+        for parameter in Self.tableParameters {
+            for word in main[parameter] where seen.insert(word).inserted {
+                let isSubstituting = parameter.name != "alias_maps"
+                for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {
+                    error(parameter.name, problem.description)
+                }
+            }
+        }
+        for parameter in Self.listParameters {
+            for word in main[parameter] where seen.insert(word).inserted {
+                for problem in MatchList([word]).problems() { error(parameter.name, problem.description) }
+            }
+        }
+    }
+
+    private mutating func checkRelayHost(_ main: Configuration) {
+        let host = main[Parameters.relayhost]
+        if host.hasPrefix("[") != host.contains("]") { error("relayhost", "\"\(host)\" has a bracket without the other one") }
+    }
+
+    private mutating func checkAccounts(_ main: Configuration) {
+        do throws(SystemError) {
+            var ids: [String: UInt32] = [:]
+            for parameter in [Parameters.mailOwner, Parameters.networkOwner, Parameters.defaultPrivs] {
+                if let user = try UserDatabase.user(named: main[parameter]) {
+                    ids[parameter.name] = user.uid
+                } else {
+                    error(parameter.name, "there is no user \(main[parameter])")
+                }
+            }
+            if let mail = ids["mail_owner"], mail == ids["network_owner"], mail != 0 {
+                error("network_owner", "is the same user as mail_owner, but must own nothing")
+            }
+            let group = main[Parameters.setgidGroup]
+            if try UserDatabase.group(named: group) == nil { error("setgid_group", "there is no group \(group)") }
+        } catch {
+            self.error("mail_owner", error.description)
+        }
+    }
+
+    private mutating func checkServices(_ master: MasterFile, _ main: Configuration) {
+        for entry in master.entries {
+            func problem(_ text: String) -> ConfigurationProblem {
+                ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(text)")
+            }
+            let program = main[Parameters.daemonDirectory] + "/" + entry.command
+            if (try? Files.exists(program)) == false { errors.append(problem("there is no program \(program)")) }
+            if entry.overrides.isEmpty { continue }
+            let overrides = entry.overrides.map { (name: $0.name, value: $0.value) }
+            do throws(ConfigurationErrors) {
+                let special = try Configuration.load(directory: directory, overrides: overrides)
+                for warning in special.warnings where warning.file.isEmpty { warnings.append(problem("-o \(warning.text)")) }
+            } catch {
+                for wrong in error.problems where wrong.file.isEmpty { errors.append(problem("-o \(wrong.text)")) }
+            }
+        }
+        let services = Set(master.entries.map(\.service))
+        let needed = [
+            Parameters.cleanupServiceName, Parameters.bounceServiceName, Parameters.queueServiceName, Parameters.pickupServiceName,
+            Parameters.resolverServiceName,
+        ]
+        for parameter in needed where !services.contains(main[parameter]) {
+            errors.append(ConfigurationProblem(file: masterPath, line: 0, text: "there is no service \(main[parameter])"))
+        }
+        let answeredByQueueManager: Set<String> = ["error", "retry", "discard"]
+        for parameter in [Parameters.localTransport, Parameters.defaultTransport, Parameters.relayTransport, Parameters.virtualTransport] {
+            let transport = main[parameter].split(separator: ":", omittingEmptySubsequences: false).first.map(String.init) ?? ""
+            // A transport that nothing uses need not exist: virtual where there are no virtual mailbox domains.
+            if parameter.name == "virtual_transport" && main[Parameters.virtualMailboxDomains].isEmpty { continue }
+            if parameter.name == "relay_transport" && main[Parameters.relayDomains].isEmpty { continue }
+            if !services.contains(transport) && !answeredByQueueManager.contains(transport) {
+                error(parameter.name, "there is no service \(transport) in master.cf")
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// The administrator's end of qmgr's protocol: orders about messages.
+//
+// Security: qmgr decides what a caller may do; a bad answer ends the command and changes nothing here.
+
+import MailConfiguration
+import MailIPC
+import MailModel
+import MailQueue
+
+/// One conversation with the queue manager.
+struct QueueClient {
+    private let connection: BlockingIPCConnection
+
+    /// Connects, or ends the command with status 69.
+    init(_ configuration: Configuration) throws {
+        let directories = QueueDirectories(root: configuration[Parameters.queueDirectory])
+        let path = directories.socket(configuration[Parameters.queueServiceName], isPrivate: false)
+        do throws(IPCError) {
+            connection = try BlockingIPCConnection.connect(path: path, protocol: .queueManager)
+        } catch {
+            Diagnostics.error("the queue manager cannot be reached, the mail system may be down (\(error))")
+            throw SystemExit.unavailable
+        }
+    }
+
+    /// Sends one order and returns how many messages it touched.
+    func order(_ verb: QueueCommand.Verb, _ selection: QueueCommand.Selection) throws -> Int {
+        do throws(IPCError) {
+            let stream = connection.open()
+            try connection.send(QueueManagerFrame.command, QueueCommand(verb, selection).encoded, stream: stream)
+            while let frame = try connection.receive() {
+                if frame.stream != stream { continue }
+                switch frame.type {
+                case QueueManagerFrame.count:
+                    var decoder = ByteDecoder(frame.payload)
+                    guard let count = try? decoder.take(UInt32.self) else { throw IPCError.violation("a count of \(frame.payload.count) bytes") }
+                    return Int(count)
+                case QueueManagerFrame.failed: throw IPCError.violation(ASCII.printable(frame.payload))
+                default: throw IPCError.violation("frame type \(frame.type) where a count is due")
+                }
+            }
+            throw IPCError.broken("closed without an answer")
+        } catch {
+            Diagnostics.error("the queue manager did not do it: \(error)")
+            throw SystemExit.unavailable
+        }
+    }
+}

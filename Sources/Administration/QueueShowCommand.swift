@@ -1,0 +1,132 @@
+// martlet queue show: one message as it lies in the queue, as postcat shows it.
+//
+// Security: the file is read with the caller's rights. Text of the envelope is made printable; the content goes out as it is, byte for byte.
+
+import ArgumentParser
+import MailConfiguration
+import MailModel
+import MailQueue
+import SystemKit
+
+struct QueueShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a message: its envelope and its content.",
+        discussion: "The status is 66 where no queue directory has the message, 65 where its file is damaged.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Flag(name: .long, help: "Only the envelope.")
+    var envelope = false
+
+    @Flag(name: .long, help: "Only the content, as it was accepted.")
+    var content = false
+
+    @Flag(name: .long, help: "Print the envelope as one JSON object.")
+    var json = false
+
+    @Argument(help: "The queue id.")
+    var message: String
+
+    func validate() throws {
+        if content && (envelope || json) { throw ValidationError("--content excludes --envelope and --json") }
+    }
+
+    func run() throws {
+        let directories = QueueDirectories(root: try common.loadMain()[Parameters.queueDirectory])
+        let id = try MessageSelection.id(message)
+        // A message that moves from one directory to the next meanwhile is found on the second round.
+        for _ in 0..<2 {
+            for directory in [QueueDirectory.incoming, .deferred, .hold, .corrupt] {
+                do throws(SystemError) {
+                    if try !Files.exists(directories.path(directory, id)) { continue }
+                } catch {
+                    Diagnostics.error(error.description)
+                    throw error.isPermissionDenied ? SystemExit.noPermission : SystemExit.system
+                }
+                return try show(directories.path(directory, id), id: id, place: directory.name)
+            }
+        }
+        Diagnostics.error("there is no message \(id.text) in the queue")
+        throw SystemExit.noInput
+    }
+
+    private func show(_ path: String, id: QueueID, place: String) throws {
+        do {
+            let reader = try QueueFileReader(path: path)
+            if json {
+                print(MessageReport.json(id: id, place: place, reader: reader).encoded)
+            } else if !content {
+                print(MessageReport.text(id: id, place: place, reader: reader), terminator: "")
+            }
+            if json || envelope { return }
+            if !content { print("*** MESSAGE CONTENTS ***") }
+            var offset: UInt64 = 0
+            while offset < reader.header.contentLength {
+                let chunk = try reader.content(at: offset, upTo: 1 << 16)
+                if chunk.isEmpty { break }
+                // Text for a terminal has newlines; --content gives what was accepted.
+                let bytes = content ? chunk : chunk.filter { $0 != UInt8(ascii: "\r") }
+                print(String(decoding: bytes, as: UTF8.self), terminator: "")
+                offset += UInt64(chunk.count)
+            }
+            if try !reader.verifyContent() {
+                Diagnostics.error("\(path): the content is not what was accepted (checksum)")
+                throw SystemExit.data
+            }
+        } catch let error as QueueFileError {
+            Diagnostics.error("\(path): \(error.description)")
+            throw SystemExit.data
+        }
+    }
+}
+
+/// The envelope of a queue file for people and programs.
+enum MessageReport {
+    static func text(id: QueueID, place: String, reader: borrowing QueueFileReader) -> String {
+        let envelope = reader.envelope
+        var out = "*** ENVELOPE of \(id.text) in \(place) ***\n"
+        func line(_ name: String, _ value: String) { if !value.isEmpty { out += "\(name): \(value)\n" } }
+        line("arrival", String(envelope.arrival / 1_000_000))
+        line("size", String(reader.header.contentLength))
+        line("sender", envelope.sender.isNull ? "<>" : envelope.sender.logForm)
+        line("envelope id", ASCII.printable(envelope.envelopeID))
+        line("client", client(envelope.client))
+        for (recipient, state) in zip(envelope.recipients, reader.states) {
+            line("recipient (\(name(state)))", recipient.address.logForm)
+            if let original = recipient.originalAddress { line("  original address", original.logForm) }
+            line("  original recipient", ASCII.printable(recipient.originalRecipient))
+            line("  notify", recipient.notify.parameterText ?? "")
+        }
+        return out
+    }
+
+    static func json(id: QueueID, place: String, reader: borrowing QueueFileReader) -> JSONText {
+        let envelope = reader.envelope
+        let recipients = zip(envelope.recipients, reader.states).map { recipient, state in
+            JSONText.object([
+                ("address", .text(recipient.address.logForm)), ("state", .text(name(state))),
+                ("original_address", recipient.originalAddress.map { .text($0.logForm) } ?? .null),
+                ("original_recipient", .text(ASCII.printable(recipient.originalRecipient))),
+                ("notify", recipient.notify.parameterText.map { .text($0) } ?? .null),
+            ])
+        }
+        return .object([
+            ("queue_id", .text(id.text)), ("queue_name", .text(place)), ("arrival_time", .number(envelope.arrival / 1_000_000)),
+            ("message_size", .number(Int64(clamping: reader.header.contentLength))), ("sender", .text(envelope.sender.logForm)),
+            ("envelope_id", .text(ASCII.printable(envelope.envelopeID))), ("client", .text(client(envelope.client))),
+            ("recipients", .list(recipients)),
+        ])
+    }
+
+    private static func client(_ facts: ClientFacts) -> String {
+        facts.address.isEmpty ? "" : ASCII.printable(Array("\(facts.name)[\(facts.address)]".utf8))
+    }
+
+    private static func name(_ state: RecipientState) -> String {
+        switch state {
+        case .todo: "to do"
+        case .done: "done"
+        case .bounced: "bounced"
+        }
+    }
+}

@@ -1,0 +1,165 @@
+// Two ends of a connection between programs on one event loop: streams, credit, descriptors, breaking, draining.
+
+import MailIPC
+import MailModel
+import NIOCore
+import ServiceKit
+import SystemKit
+import Testing
+
+private let protocolUnderTest = IPCProtocol(name: "test", version: 3, hasSideChannel: true)
+private let soon = NIODeadline.now() + .seconds(30)
+
+/// A listening socket in /tmp, and a server end for each connection made.
+@ServiceActor
+private final class TestServer {
+    let path: String
+    private let listener: SystemKit.FileDescriptor
+    private(set) var connections: [IPCConnection] = []
+
+    init() throws {
+        path = "/tmp/martlet-ipc-test-\(UInt64.random(in: 0..<UInt64.max))"
+        listener = try Sockets.listenUnix(path: path)
+    }
+
+    deinit { try? Files.unlink(path) }
+
+    /// A client end and, behind it, a server that answers each stream with `serve`.
+    func connect(
+        capacity: Int = 10, spoken: IPCProtocol = protocolUnderTest, serve: @escaping @ServiceActor (IPCStream) async -> Void
+    ) async throws -> IPCConnection {
+        async let client = IPCConnection.connect(path: path, protocol: protocolUnderTest, deadline: soon)
+        await Task.yield()
+        var accepted: Int32 = -1
+        while accepted < 0 {
+            if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() }
+        }
+        guard let side = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
+        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) { stream in
+            Task { @ServiceActor in
+                await serve(stream)
+                stream.finish()
+            }
+        }
+        connections.append(server)
+        return try await client
+    }
+}
+
+@ServiceActor
+@Suite(.timeLimit(.minutes(1)))
+struct IPCConnectionTests {
+    @Test func aRequestIsAnswered() async throws {
+        let server = try TestServer()
+        let client = try await server.connect { stream in
+            guard let frame = try? await stream.receive(deadline: soon) else { return }
+            try? await stream.send(17, frame.payload.reversed())
+        }
+        #expect(client.capacity == 10)
+        let streams = try (0..<5).map { _ in try client.open() }
+        for (index, stream) in streams.enumerated() { try await stream.send(16, [1, 2, UInt8(index)]) }
+        for (index, stream) in streams.enumerated().reversed() {
+            #expect(try await stream.receive(deadline: soon)?.payload == [UInt8(index), 2, 1])
+            #expect(try await stream.receive(deadline: soon) == nil)
+            stream.finish()
+        }
+        #expect(client.openStreams == 0)
+        client.close()
+    }
+
+    /// More content than the credit: the sender is held until the consumer takes it, and every byte arrives in order.
+    @Test func creditHoldsAFastSender() async throws {
+        let server = try TestServer()
+        let total = IPCFrame.initialCredit * 4
+        let client = try await server.connect { stream in
+            var sum = 0
+            var next: UInt8 = 0
+            while let frame = try? await stream.receive(deadline: soon), frame.type == 16 {
+                if frame.payload.contains(where: { $0 != next }) { break }
+                next &+= 1
+                sum += frame.payload.count
+            }
+            var encoder = ByteEncoder()
+            encoder.put(UInt64(sum))
+            try? await stream.send(18, encoder.bytes)
+        }
+        let stream = try client.open()
+        var sent = 0
+        var value: UInt8 = 0
+        while sent < total {
+            try await stream.send(16, [UInt8](repeating: value, count: IPCFrame.chunkSize))
+            value &+= 1
+            sent += IPCFrame.chunkSize
+        }
+        try await stream.send(17)
+        var decoder = ByteDecoder(try await stream.receive(deadline: soon)?.payload ?? [])
+        #expect(try decoder.take(UInt64.self) == UInt64(total))
+        client.close()
+    }
+
+    @Test func aDescriptorArrivesWithItsRequest() async throws {
+        let server = try TestServer()
+        let client = try await server.connect { stream in
+            guard (try? await stream.receive(deadline: soon)) != nil else { return }
+            guard let raw = stream.takeDescriptor() else {
+                try? await stream.send(18)
+                return
+            }
+            let file = SystemKit.FileDescriptor(owning: raw)
+            try? await stream.send(17, (try? file.pread(upTo: 100, at: 0)) ?? [])
+        }
+        let path = "\(server.path).file"
+        let file = try SystemKit.FileDescriptor.open(path, [.readWrite, .create])
+        try Files.unlink(path)
+        try file.writeAll(Array("content".utf8))
+        for _ in 0..<20 {
+            let stream = try client.open()
+            try await stream.send(16, [], descriptor: file.rawValue)
+            #expect(try await stream.receive(deadline: soon)?.payload == Array("content".utf8))
+            stream.finish()
+        }
+        // Without a descriptor the server knows that there is none.
+        let bare = try client.open()
+        try await bare.send(16)
+        #expect(try await bare.receive(deadline: soon)?.type == 18)
+        client.close()
+    }
+
+    @Test func aBreakIsToldToWhoeverWaits() async throws {
+        let server = try TestServer()
+        let client = try await server.connect { stream in _ = try? await stream.receive(deadline: soon); _ = try? await stream.receive() }
+        let stream = try client.open()
+        try await stream.send(16)
+        server.connections[0].close()
+        await #expect(throws: IPCError.self) { _ = try await stream.receive(deadline: soon) }
+        #expect(client.closed != nil)
+        #expect(throws: IPCError.self) { _ = try client.open() }
+    }
+
+    @Test func drainingFinishesWhatIsUnderWay() async throws {
+        let server = try TestServer()
+        var release: CheckedContinuation<Void, Never>?
+        let client = try await server.connect { stream in
+            _ = try? await stream.receive(deadline: soon)
+            await withCheckedContinuation { release = $0 }
+            try? await stream.send(17)
+        }
+        let stream = try client.open()
+        try await stream.send(16)
+        while release == nil { await Task.yield() }
+        server.connections[0].drain()
+        while !client.isDraining { await Task.yield() }
+        #expect(throws: IPCError.self) { _ = try client.open() }
+        release?.resume()
+        #expect(try await stream.receive(deadline: soon)?.type == 17)
+        stream.finish()
+        #expect(client.closed != nil)
+    }
+
+    @Test func anotherVersionIsRefused() async throws {
+        let server = try TestServer()
+        await #expect(throws: IPCError.self) {
+            _ = try await server.connect(spoken: IPCProtocol(name: "test", version: 4, hasSideChannel: true)) { _ in }
+        }
+    }
+}
