@@ -1,8 +1,8 @@
 // One child: how it is started, and the two pipes on which master hears from it.
 //
 // The contract with ServiceKit: descriptor 3 takes one byte for each change of state (`A` available, `T` taken), descriptor 4 comes to its
-// end when master is gone, 5 and the following are the listeners, then the lock of a service with one process. 0 and 1 are /dev/null; what comes on 2 (a trap of the
-// language's runtime, an assertion of a library) becomes log lines.
+// end when master is gone, 5 and the following are the listeners, then the lock of a service with one process. 0 and 1 are /dev/null;
+// what comes on 2 (a trap of the language's runtime, an assertion of a library) becomes log lines.
 
 import SystemKit
 
