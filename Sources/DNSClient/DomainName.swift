@@ -72,7 +72,8 @@ public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     public var isRoot: Bool { text.isEmpty }
 
     /// Whether the name can be the name of a host: only letters, digits, hyphens and underscores, no label that begins or ends with a
-    /// hyphen, and a last label that is not a number, so that no IPv4 address passes (RFC 1123 section 2.1; the underscore is common practice).
+    /// hyphen, and a last label that is not a number, so that no IPv4 address passes (RFC 1123 section 2.1; the underscore is
+    /// common practice).
     public var isHostName: Bool {
         let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard let last = labels.last, !last.allSatisfy(ASCII.isDigit) else { return false }
@@ -83,6 +84,27 @@ public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { text.isEmpty ? "." : text }
+
+    /// The name in wire format, uncompressed (RFC 1035 section 3.1).
+    public var wire: [UInt8] {
+        var out: [UInt8] = []
+        for label in text.utf8.split(separator: UInt8(ascii: ".")) {
+            var bytes: [UInt8] = []
+            var rest = Array(label)[...]
+            while let byte = rest.popFirst() {
+                // `\DDD`: the parser above writes nothing else after a backslash.
+                if byte == UInt8(ascii: "\\"), let value = ASCII.decimal(rest.prefix(3), maximum: 255) {
+                    bytes.append(UInt8(value))
+                    rest = rest.dropFirst(3)
+                } else {
+                    bytes.append(byte)
+                }
+            }
+            out.append(UInt8(truncatingIfNeeded: bytes.count))
+            out += bytes
+        }
+        return out + [0]
+    }
 
     /// The name below this one, as `_25._tcp.` before a host.
     public func prefixed(by labels: String) -> DomainName { DomainName(canonical: isRoot ? labels : "\(labels).\(text)") }

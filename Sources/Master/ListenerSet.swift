@@ -50,8 +50,19 @@ struct ListenerSet {
         }
         if !retry.isEmpty {
             // Children may still hold the old sockets: shutdown makes them deaf everywhere, close alone would not.
-            for listener in removed.values { try Sockets.shutDown(listener.descriptor.rawValue) }
-            for endpoint in retry { next[endpoint] = try Listener(endpoint) }
+            for (endpoint, listener) in removed {
+                if case .inet = endpoint { try Sockets.shutDown(listener.descriptor.rawValue) }
+            }
+            do throws(SystemError) {
+                for endpoint in retry { next[endpoint] = try Listener(endpoint) }
+            } catch {
+                // Somebody else has the address: what was shut down comes back.
+                next = [:]
+                for endpoint in removed.keys {
+                    if case .inet = endpoint { open[endpoint] = try Listener(endpoint) }
+                }
+                throw error
+            }
         }
         for case .unix(let path) in removed.keys { try Files.unlink(path) }
         open = next

@@ -13,6 +13,9 @@ final class MasterLoop {
     private var supervisor: Supervisor
     private var listeners: ListenerSet
     private var children: [Int32: ChildProcess] = [:]
+    /// The locks of services that may have one process only, kept once taken.
+    private var locks: [ServiceKey: ServiceLock] = [:]
+    private var waitsForLock: Set<ServiceKey> = []
     private let signals: FileDescriptor
     private let lifetime: PipeEnds
     private let log: MailLog
@@ -112,8 +115,11 @@ final class MasterLoop {
         let now = clock()
         var deadlines = [supervisor.nextDeadline(now: now), killAt, nextSignOfLife].compactMap { $0 }
         if let maximumWait { deadlines.append(now + Int64(maximumWait) * 1000) }
-        // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it.
-        if children.values.contains(where: { !$0.isStatusOpen }) { deadlines.append(now + 20_000) }
+        // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it,
+        // with growing pauses for one that lives on.
+        for child in children.values where !child.isStatusOpen {
+            deadlines.append(now + 10_000 << Int64(min(child.roundsAfterClosing, 10)))
+        }
         return deadlines.min().map { Int((max(0, $0 - now) + 999) / 1000) }
     }
 
@@ -131,7 +137,10 @@ final class MasterLoop {
         for (pid, child) in children {
             let status: ProcessStatus
             do throws(SystemError) {
-                guard let ended = try ProcessSpawn.poll(pid) else { continue }
+                guard let ended = try ProcessSpawn.poll(pid) else {
+                    if !child.isStatusOpen { child.roundsAfterClosing += 1 }
+                    continue
+                }
                 status = ended
             } catch {
                 // No such child: somebody else reaped it. That it is gone is certain, how it ended is not.
@@ -155,18 +164,34 @@ final class MasterLoop {
     private func start(_ key: ServiceKey) {
         guard let service = services[key] else { return }
         do throws(SystemError) {
+            guard try hasLockIfNeeded(service) else { return }
             let environment = ChildEnvironment.make(configuration.main[Parameters.importEnvironment]) {
                 ProcessSpawn.environmentVariable($0)
             }
             let child = try ChildProcess.start(
-                service, listeners: listeners.descriptors(of: service), lifetime: lifetime.read.rawValue, environment: environment,
-                inheritsStandardError: isDebugging)
+                service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue, lifetime: lifetime.read.rawValue,
+                environment: environment, inheritsStandardError: isDebugging)
             children[child.pid] = child
             supervisor.childStarted(child.pid, of: key, now: clock())
         } catch {
             log.warning("\(error)")
             warn(supervisor.startFailed(key, now: clock()))
         }
+    }
+
+    /// Takes the lock of a service that may have one process only; false, with a later try, while somebody else has it.
+    private func hasLockIfNeeded(_ service: ServiceDefinition) throws(SystemError) -> Bool {
+        guard service.policy.processLimit == 1, locks[service.key] == nil else { return true }
+        locks[service.key] = try ServiceLock(service.key, queueDirectory: configuration.queueDirectory)
+        if locks[service.key] != nil {
+            waitsForLock.remove(service.key)
+            return true
+        }
+        if waitsForLock.insert(service.key).inserted {
+            log.warning("service \(service.key.name): waiting for the process of an earlier master to finish")
+        }
+        supervisor.postpone(service.key, until: clock() + 200_000)
+        return false
     }
 
     /// Connects to a service and closes again: to the program that is a wake-up, and where none runs it is a reason to start one.
@@ -204,6 +229,8 @@ final class MasterLoop {
             log.error("reload: \(error); the old configuration stays in use")
             return
         }
+        // A moved log file is let go of; children open the new one when they start anew.
+        do throws(SystemError) { try log.reopen() } catch { log.warning("cannot open the log again: \(error)") }
         for warning in fresh.main.warnings { log.warning(warning.description) }
         configuration = fresh
         services = Dictionary(fresh.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })

@@ -1,4 +1,5 @@
-// The start of master: options, files, lock, directories, listeners; then the loop. Nothing is started before everything is known to be good.
+// The start of master: options, files, lock, directories, listeners; then the loop. Nothing is started before everything is
+// known to be good.
 
 import MailConfiguration
 import MailLog
@@ -47,6 +48,7 @@ public enum MasterProgram {
         let log = makeLog(configuration.main, isDebugging: options.isDebugging)
         do throws(SystemError) {
             Files.setCreationMask(0o077)
+            try ResourceLimits.raiseOpenFiles()
             try layout.make(in: configuration.queueDirectory)
             try Files.changeDirectory(to: configuration.queueDirectory)
             let lock = try MasterLock(queueDirectory: configuration.queueDirectory)
@@ -64,9 +66,10 @@ public enum MasterProgram {
         let notifier = ServiceManagerNotifier.fromEnvironment()
         var listeners = ListenerSet()
         try listeners.update(configuration.services)
+        let signals = try SignalWait.descriptor(for: MasterLoop.handledSignals)
         let loop = try MasterLoop(
-            configuration: configuration, listeners: listeners, signals: try SignalWait.descriptor(for: MasterLoop.handledSignals), log: log,
-            notifier: notifier, isDebugging: options.isDebugging)
+            configuration: configuration, listeners: listeners, signals: signals, log: log, notifier: notifier,
+            isDebugging: options.isDebugging)
         for warning in configuration.main.warnings { log.warning(warning.description) }
         log.info("daemon started -- version \(configuration.main[Parameters.mailVersion]), configuration \(configuration.directory)")
         notifier.ready(status: "running")

@@ -64,7 +64,9 @@ struct QueueLayout: Sendable {
         let name = main[Parameters.setgidGroup]
         do throws(SystemError) {
             submission = try UserDatabase.group(named: name)
-            if submission == nil { problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: there is no group \(name)")) }
+            if submission == nil {
+                problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: there is no group \(name)"))
+            }
         } catch {
             problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: \(error)"))
         }

@@ -101,7 +101,7 @@ public enum Daemon {
     }
 
     /// The sockets that master left open, from descriptor 5 on.
-    static func findListeners() -> [Int32] {
+    public static func findListeners() -> [Int32] {
         var found: [Int32] = []
         var number = ServiceOptions.firstListener
         while true {

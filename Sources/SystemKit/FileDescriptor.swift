@@ -104,7 +104,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
     /// One write(2), which may be partial on a pipe or socket; returns the count.
     public func write(_ bytes: some Collection<UInt8>) throws(SystemError) -> Int {
-        try checked(withBytes(of: bytes) { buffer in systemCall { Glibc.write(rawValue, buffer.baseAddress, buffer.count) } }, "write", name)
+        let result = withBytes(of: bytes) { buffer in systemCall { Glibc.write(rawValue, buffer.baseAddress, buffer.count) } }
+        return try checked(result, "write", name)
     }
 
     /// Writes all bytes, over as many calls as it takes.
@@ -185,7 +186,8 @@ public enum RawDescriptor {
     /// One write(2); returns the count, which may be partial on a pipe or socket.
     @discardableResult
     public static func write(_ bytes: some Collection<UInt8>, to fd: Int32) throws(SystemError) -> Int {
-        try checked(withBytes(of: bytes) { buffer in systemCall { Glibc.write(fd, buffer.baseAddress, buffer.count) } }, "write", "descriptor \(fd)")
+        let result = withBytes(of: bytes) { buffer in systemCall { Glibc.write(fd, buffer.baseAddress, buffer.count) } }
+        return try checked(result, "write", "descriptor \(fd)")
     }
 
     /// Sets or clears close-on-exec.

@@ -69,7 +69,9 @@ extension FileDescriptor {
         return true
     }
 
-    public func truncate(to size: Int64) throws(SystemError) { try checked(systemCall { Int(ftruncate(rawValue, Int(size))) }, "truncate", name) }
+    public func truncate(to size: Int64) throws(SystemError) {
+        try checked(systemCall { Int(ftruncate(rawValue, Int(size))) }, "truncate", name)
+    }
 
     public func setOwner(_ owner: UInt32, group: UInt32) throws(SystemError) {
         try checked(systemCall { Int(fchown(rawValue, owner, group)) }, "chown", name)

@@ -76,6 +76,7 @@ public enum Privileges {
 
     /// Takes the effective identity of a user, and returns the one to give to `restore`. Needs root, and a single thread.
     public static func assume(_ identity: Identity) throws(SystemError) -> Identity {
+        guard isRoot else { throw SystemError(errno: EPERM, operation: "assume identity", object: "user \(identity.user)") }
         let before = try Identity.current()
         do {
             try change(to: identity)
@@ -92,7 +93,8 @@ public enum Privileges {
         // The user first: only root may change groups.
         try checked(systemCall { Int(seteuid(identity.user)) }, "seteuid", "user \(identity.user)")
         try checked(systemCall { Int(setegid(identity.group)) }, "setegid", "group \(identity.group)")
-        try checked(systemCall { Int(setgroups(identity.supplementary.count, identity.supplementary)) }, "setgroups", "user \(identity.user)")
+        let groups = identity.supplementary
+        try checked(systemCall { Int(setgroups(groups.count, groups)) }, "setgroups", "user \(identity.user)")
     }
 
     private static func change(to identity: Identity) throws(SystemError) {

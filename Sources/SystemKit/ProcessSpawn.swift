@@ -14,7 +14,8 @@ public enum ProcessStatus: Hashable, Sendable {
     public var isSuccess: Bool { self == .exited(0) }
 
     init(waitStatus: Int32) {
-        self = csk_status_exited(waitStatus) != 0
+        self =
+            csk_status_exited(waitStatus) != 0
             ? .exited(csk_status_exit_code(waitStatus)) : .killed(signal: csk_status_signal(waitStatus))
     }
 }

@@ -1,6 +1,7 @@
 // Signals as events, not as interrupts: blocked before the first thread starts, then waited for or read from a descriptor.
 //
-// No Swift code ever runs in a signal handler. A blocked set is inherited by threads that start later, and cleared in children by ProcessSpawn.
+// No Swift code ever runs in a signal handler. A blocked set is inherited by threads that start later, and cleared in children by
+// ProcessSpawn.
 
 import CSystemKit
 import Glibc

@@ -89,7 +89,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Reads an address that a system call fills in: accept, getsockname, getpeername.
-    static func filled(by call: (UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>) -> Int) -> (result: Int, address: SocketAddress) {
+    static func filled(
+        by call: (UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>) -> Int
+    ) -> (result: Int, address: SocketAddress) {
         var storage = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_storage>.size)
         var length = socklen_t(storage.count)
         let result = storage.withUnsafeMutableBytes { raw in

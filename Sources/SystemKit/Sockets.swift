@@ -1,6 +1,7 @@
 // Stream and datagram sockets for synchronous code and for start-up: listening, connecting, accepting, passing descriptors.
 //
-// Security: every socket is close-on-exec; descriptors beyond the agreed number are closed, not kept (SCM_RIGHTS is a way to exhaust a peer).
+// Security: every socket is close-on-exec; descriptors beyond the agreed number are closed, not kept (SCM_RIGHTS is a way to exhaust a
+// peer).
 // Known limits: connecting waits without a timeout; callers that talk to the network use the event loop instead.
 
 import CSystemKit
@@ -127,10 +128,9 @@ public enum Sockets {
     /// Two connected Unix sockets.
     public static func socketPair(type: Kind = .stream) throws(SystemError) -> SocketPair {
         var ends: (Int32, Int32) = (-1, -1)
+        let kind = type.rawValue | Int32(SOCK_CLOEXEC.rawValue)
         let result = withUnsafeMutableBytes(of: &ends) { raw in
-            systemCall {
-                Int(socketpair(AF_UNIX, type.rawValue | Int32(SOCK_CLOEXEC.rawValue), 0, raw.assumingMemoryBound(to: Int32.self).baseAddress))
-            }
+            systemCall { Int(socketpair(AF_UNIX, kind, 0, raw.assumingMemoryBound(to: Int32.self).baseAddress)) }
         }
         try checked(result, "socketpair", "")
         return SocketPair(FileDescriptor(owning: ends.0), FileDescriptor(owning: ends.1))

@@ -37,7 +37,9 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     /// EADDRNOTAVAIL or EAFNOSUPPORT: this machine has no such address, or not its family.
     public var isAddressMissing: Bool { errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT }
     /// The error of a lock that somebody else holds.
-    public static func locked(_ object: String) -> SystemError { SystemError(errno: EAGAIN, operation: "set exclusive lock", object: object) }
+    public static func locked(_ object: String) -> SystemError {
+        SystemError(errno: EAGAIN, operation: "set exclusive lock", object: object)
+    }
     /// ENOSPC or EDQUOT: no room on the file system.
     public var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }

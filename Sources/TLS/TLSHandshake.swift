@@ -26,6 +26,8 @@ func startHandshake(
     let watcher = HandshakeWatcher(promise: promise, tls: tlsHandler, observer: observer, verifiedStatus: verifiedStatus)
     do {
         try channel.pipeline.syncOperations.addHandlers([observer, tlsHandler, watcher], position: .first)
+        // A channel that reads only on demand has to be asked once; NIOSSL asks again until the handshake is through.
+        channel.read()
     } catch {
         let failure = TLSError("cannot start TLS: \(error)")
         promise.fail(failure)

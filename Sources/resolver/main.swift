@@ -1,1 +1,3 @@
-// Placeholder
+import Resolver
+
+ResolverProgram.main()

@@ -7,7 +7,8 @@ import Testing
         ("_dmarc.example.org", "_dmarc.example.org"),
         ("bücher.example", "xn--bcher-kva.example"), ("пример.test", "xn--e1afmkfd.test"),
         ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
-        ("他们为什么不说中文.example", "xn--ihqwcrb4cv8a8dqg056pqjye.example"), ("1.example", "1.example"), ("3com.example.2a", "3com.example.2a"),
+        ("他们为什么不说中文.example", "xn--ihqwcrb4cv8a8dqg056pqjye.example"), ("1.example", "1.example"),
+        ("3com.example.2a", "3com.example.2a"),
         ("", nil), (".", nil), ("..", nil), (".example", nil), ("a..b", nil),
         ("a b", nil), ("-a.example", nil), ("a-.example", nil),
         ("192.0.2.1", nil), ("example.1", nil), ("a\u{0}b.example", nil), ("[192.0.2.1]", nil), ("a/b.example", nil), ("a@b", nil),
@@ -32,7 +33,10 @@ import Testing
         ([], nil), ([1], nil), ([1, 0x61], nil), ([0, 0], nil), ([0xC0, 0x0C], nil), ([0x40, 0], nil), ([5, 0x61, 0x62, 0], nil),
         ([1, 0x61, 0, 0], nil),
     ] as [([UInt8], String?)])
-    func fromWire(input: [UInt8], expected: String?) { #expect(DomainName(wire: input)?.text == expected) }
+    func fromWire(input: [UInt8], expected: String?) {
+        #expect(DomainName(wire: input)?.text == expected)
+        if let name = DomainName(wire: input) { #expect(DomainName(wire: name.wire) == name) }
+    }
 
     @Test func wireNamesOver255OctetsAreRefused() {
         let label = [UInt8(63)] + [UInt8](repeating: 0x61, count: 63)

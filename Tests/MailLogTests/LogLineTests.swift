@@ -35,7 +35,8 @@ import Testing
     @Test func formsOfALine() {
         let file = LogLine.file(timestamp: "Nov 23 19:38:06", host: "host", tag: "martlet/qmgr", processID: 123, text: "4B7: removed")
         #expect(String(decoding: file, as: UTF8.self) == "Nov 23 19:38:06 host martlet/qmgr[123]: 4B7: removed\n")
-        let syslog = LogLine.syslog(severity: 6, timestamp: "Nov 23 19:38:06", tag: "postfix/smtpd", processID: 9, text: "connect from a[1]")
+        let syslog = LogLine.syslog(
+            severity: 6, timestamp: "Nov 23 19:38:06", tag: "postfix/smtpd", processID: 9, text: "connect from a[1]")
         #expect(String(decoding: syslog, as: UTF8.self) == "<22>Nov 23 19:38:06 postfix/smtpd[9]: connect from a[1]")
     }
 

@@ -87,13 +87,15 @@ private final class Instance {
         """
 
     @Test func aConnectionStartsTheProgramBehindIt() throws {
-        let instance = try Instance(master: "echo unix - n n - 1 echo\nidle unix - n n - 1 idle\n", scripts: ["echo": Self.obedient, "idle": "exit 9"])
+        let instance = try Instance(
+            master: "echo unix - n n - 1 echo\nidle unix - n n - 1 idle\n", scripts: ["echo": Self.obedient, "idle": "exit 9"])
         try instance.start()
         #expect(instance.loop?.childCount == 0)
         _ = try instance.connect("private/echo")
         #expect(try instance.rounds { !instance.read("d/echo.ready").isEmpty })
         #expect(instance.read("d/echo.arguments") == "-n echo -t unix -c \(instance.root)\n")
-        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 ")
+        // 5 is the listener, 6 the lock of a service with one process.
+        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 6 ")
         #expect(instance.loop?.childCount == 1)
         try instance.stop()
         #expect(instance.read("log").contains("martlet/master["))
@@ -126,6 +128,21 @@ private final class Instance {
         try instance.start()
         #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
         #expect(instance.loop?.childCount == 1)
+    }
+
+    @Test func aSingleProcessWaitsForItsPredecessorUnderAKilledMaster() throws {
+        let instance = try Instance(master: "qmgr unix n n n 300 1 qmgr\n", scripts: ["qmgr": Self.obedient])
+        try instance.start()
+        do {
+            // What a child of the earlier master still holds.
+            let earlier = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", [.readWrite, .create])
+            #expect(try earlier.tryLockExclusive())
+            #expect(try instance.rounds { instance.read("log").contains("service qmgr: waiting for the process of an earlier master") })
+            #expect(instance.loop?.childCount == 0)
+        }
+        #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
+        let other = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", .readWrite)
+        #expect(try !other.tryLockExclusive())
     }
 
     @Test func aBadReloadKeepsTheOldConfiguration() throws {
@@ -172,14 +189,17 @@ private final class Instance {
     @Test func theQueueGetsItsDirectories() throws {
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: [:])
         try instance.start()
-        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o710), ("public", 0o710), ("pid", 0o755)] as [(String, UInt32)] {
+        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o710), ("public", 0o710), ("pid", 0o755)]
+            as [(String, UInt32)]
+        {
             #expect(try Files.status(of: "\(instance.root)/q/\(name)").mode == mode)
         }
         let queue = instance.root + "/q"
         #expect(try !MasterLock.isHeld(queueDirectory: queue))
         let lock = try MasterLock(queueDirectory: queue)
         #expect(try MasterLock.isHeld(queueDirectory: queue))
-        #expect(instance.read("q/pid/master.pid").split(separator: "\n").first?.suffix(1) == String(ProcessSpawn.currentProcessID).suffix(1))
+        #expect(
+            instance.read("q/pid/master.pid").split(separator: "\n").first?.suffix(1) == String(ProcessSpawn.currentProcessID).suffix(1))
         #expect(throws: SystemError.self) { try MasterLock(queueDirectory: queue) }
         withExtendedLifetime(lock) {}
     }
@@ -197,9 +217,11 @@ private final class Instance {
         notifier.isAlive()
         var texts: [String] = []
         for _ in 0..<4 { texts.append(String(decoding: try receiver.read(upTo: 4096), as: UTF8.self)) }
-        #expect(texts == [
-            "READY=1\nMAINPID=\(ProcessSpawn.currentProcessID)\nSTATUS=running", "RELOADING=1\nMONOTONIC_USEC=5", "STOPPING=1", "WATCHDOG=1",
-        ])
+        #expect(
+            texts == [
+                "READY=1\nMAINPID=\(ProcessSpawn.currentProcessID)\nSTATUS=running", "RELOADING=1\nMONOTONIC_USEC=5", "STOPPING=1",
+                "WATCHDOG=1",
+            ])
         ServiceManagerNotifier(socket: nil).stopping()
         ServiceManagerNotifier(socket: "/nonexistent").stopping()
     }

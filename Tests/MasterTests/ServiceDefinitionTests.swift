@@ -21,11 +21,14 @@ import Testing
                 local unix - n n - 0 local -v
                 """)
         let services = configuration.services
-        #expect(services[0].arguments == [
-            "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c", "/etc/martlet",
-        ])
+        #expect(
+            services[0].arguments == [
+                "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c",
+                "/etc/martlet",
+            ])
         #expect(services[0].policy.processLimit == 7 && services[0].policy.command == "/d/smtpd" && services[0].programName == "smtpd")
-        #expect(services[0].endpoints == [.inet(try #require(SocketAddress.resolve(host: "127.0.0.1", port: "2525").first), isImplied: false)])
+        #expect(
+            services[0].endpoints == [.inet(try #require(SocketAddress.resolve(host: "127.0.0.1", port: "2525").first), isImplied: false)])
         #expect(services[1].endpoints == [.unix("/q/public/qmgr")])
         #expect(services[1].policy.wakeup == 300 && !services[1].policy.wakesOnlyAfterUse && services[1].policy.processLimit == 1)
         #expect(services[2].policy.wakesOnlyAfterUse)

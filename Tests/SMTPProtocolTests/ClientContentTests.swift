@@ -10,7 +10,7 @@ import Testing
         var out: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
-            out += encoder.encode(rest.prefix(step))
+            out += encoder.encode(Array(rest.prefix(step)))
             rest = rest.dropFirst(step)
         }
         return String(decoding: out + encoder.finish(), as: UTF8.self)

@@ -5,7 +5,8 @@ import Testing
 @Suite struct ProcessTests {
     /// Runs a shell text with descriptor 1 as a pipe and returns what it wrote and how it ended.
     private func run(
-        _ script: String, arguments: [String] = [], extra: [(from: Int32, to: Int32)] = [], environment: [(String, String)]? = [("PATH", "/usr/bin:/bin")]
+        _ script: String, arguments: [String] = [], extra: [(from: Int32, to: Int32)] = [],
+        environment: [(String, String)]? = [("PATH", "/usr/bin:/bin")]
     ) throws -> (output: String, status: ProcessStatus) {
         let null = try FileDescriptor.open("/dev/null", .readWrite)
         let ends = try FileDescriptor.pipe().release()
@@ -26,7 +27,8 @@ import Testing
     }
 
     @Test func argumentsAndEnvironmentArriveExactly() throws {
-        let result = try run("printf '%s|' \"$@\"; printf %s \"$NAME:$HOME\"", arguments: ["a b", "", "$(id)"], environment: [("NAME", "v x")])
+        let result = try run(
+            "printf '%s|' \"$@\"; printf %s \"$NAME:$HOME\"", arguments: ["a b", "", "$(id)"], environment: [("NAME", "v x")])
         #expect(result.output == "a b||$(id)|v x:")
     }
 

@@ -41,7 +41,6 @@ int csk_status_exit_code(int status);
 int csk_status_signal(int status);
 char **csk_environment(void);
 int csk_no_new_privileges(void);
-int csk_die_with_parent(int signal);
 
 // Identity
 int csk_set_group_ids(uint32_t group);                   // real, effective and saved
@@ -53,6 +52,9 @@ int csk_is_elevated(void);                               // AT_SECURE
 int csk_signal_descriptor(const int *signals, size_t count);   // signalfd, non-blocking, close-on-exec
 int csk_next_signal(int descriptor);                           // 0 when none is pending
 void csk_ignore_signal(int signal);
+
+// Limits
+int64_t csk_raise_open_files(int64_t maximum);           // the new soft limit or -errno
 
 // Text
 const char *csk_error_text(int error);                   // never NULL

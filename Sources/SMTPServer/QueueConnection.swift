@@ -1,0 +1,110 @@
+// The door into the queue as it really is: streams to `cleanup`.
+//
+// A small message goes out in one burst, envelope, content and commit, and one answer comes back. A large one is streamed; the stream's credit
+// holds the client back when cleanup is slow. Security: whatever goes wrong here is a 4xx for the client, never a 250.
+
+import MailIPC
+import MailModel
+import NIOCore
+import ServiceKit
+
+@ServiceActor
+final class QueueConnection: QueueDoor {
+    private let client: IPCClient
+    private let patience: TimeAmount
+
+    init(path: String, patienceInSeconds: Int) {
+        client = IPCClient(path: path, protocol: .cleanup)
+        patience = .seconds(Int64(patienceInSeconds))
+    }
+
+    func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String) {
+        do {
+            let frame = try await client.request(CleanupFrame.checkRecipient, recipient.encoded, timeout: patience)
+            guard frame.type == CleanupFrame.verdict else { return (nil, "unexpected answer of cleanup, type \(frame.type)") }
+            return (try RecipientVerdict(decoding: frame.payload[...]), "")
+        } catch {
+            return (nil, "\(error)")
+        }
+    }
+
+    func submit(_ envelope: Envelope) -> any Submission {
+        QueueSubmission(client: client, envelope: envelope, patience: patience)
+    }
+}
+
+@ServiceActor
+private final class QueueSubmission: Submission {
+    private let client: IPCClient
+    private let envelope: Envelope
+    private let patience: TimeAmount
+    private var stream: IPCStream?
+    private var failure: String?
+
+    /// Payload of a content frame.
+    private static let frameSize = 65536
+
+    init(client: IPCClient, envelope: Envelope, patience: TimeAmount) {
+        self.client = client
+        self.envelope = envelope
+        self.patience = patience
+    }
+
+    func send(_ content: [UInt8]) async {
+        guard failure == nil else { return }
+        do throws(IPCError) {
+            let stream = try await opened()
+            var start = 0
+            while start < content.count {
+                let end = min(start + QueueSubmission.frameSize, content.count)
+                try await stream.send(CleanupFrame.content, start == 0 && end == content.count ? content : Array(content[start..<end]))
+                start = end
+            }
+        } catch {
+            failure = "\(error)"
+        }
+    }
+
+    func commit(_ content: [UInt8]) async -> SubmissionResult {
+        await send(content)
+        do throws(IPCError) {
+            let stream = try await opened()
+            if failure == nil { try await stream.send(CleanupFrame.commit) }
+        } catch {
+            failure = failure ?? "\(error)"
+        }
+        // Also after a failure to send there may be an answer: a refusal ends the stream from the other side.
+        guard let stream else { return .unavailable(failure ?? "no stream") }
+        do {
+            guard let frame = try await stream.receive(deadline: .now() + patience) else { return .unavailable(failure ?? "no answer") }
+            let reply = try SubmitReply(frame: frame)
+            stream.finish()
+            switch reply {
+            case .queued(let id): return .queued(id)
+            case .refused(let refusal): return .refused(refusal)
+            }
+        } catch {
+            stream.reset()
+            return .unavailable(failure ?? "\(error)")
+        }
+    }
+
+    func cancel() {
+        stream?.reset()
+        stream = nil
+        failure = failure ?? "cancelled"
+    }
+
+    private func opened() async throws(IPCError) -> IPCStream {
+        if let stream { return stream }
+        let opened = try await client.open()
+        do throws(IPCError) {
+            try await opened.send(CleanupFrame.submit, envelope.encoded)
+        } catch {
+            opened.reset()
+            throw error
+        }
+        stream = opened
+        return opened
+    }
+}

@@ -1,0 +1,164 @@
+// Everything that a server takes from the configuration, read once at start.
+
+import LookupTables
+import MailConfiguration
+import MailModel
+import SMTPProtocol
+
+/// A configuration with which the server must not start.
+struct ServerConfigurationError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// The settings of one service.
+struct ServerSettings: Sendable {
+    var policy: SMTPServerPolicy
+    /// The same for clients of smtpd_forbid_bare_newline_exclusions.
+    var lenientPolicy: SMTPServerPolicy
+    var myNetworks: MatchList
+    var bareNewlineExclusions: MatchList
+    var connectionLimitExceptions: MatchList
+    var connectionLimit: Int
+    /// Seconds.
+    var timeout: Int
+    var startTLSTimeout: Int
+    var usesRequestDeadline: Bool
+    var minimumDataRate: Int
+    var looksUpNames: Bool
+    var isWrapperMode: Bool
+    var tlsLogLevel: Int
+    var rejectsUnlistedRecipient: Bool
+    var isSoftBounce: Bool
+    /// A local user on standard input: no relay control (`sendmail -bs`).
+    var isStandAlone = false
+    var lists: [(stage: RestrictionStage, list: [Restriction])]
+    var dataList: [Restriction]
+    var endOfDataList: [Restriction]
+    var evaluator: RestrictionEvaluator
+    var headerRewriteClients: [String]
+    var headerRewriteTables: [any LookupTable]
+
+    /// - Parameter hasCertificate: whether TLS can be offered at all.
+    init(_ configuration: Configuration, hasCertificate: Bool) throws(ServerConfigurationError) {
+        typealias P = Parameters
+        let host = configuration[P.myhostname]
+        var policy = SMTPServerPolicy(hostName: host, banner: configuration[P.smtpdBanner])
+        policy.features = ServerSettings.features(configuration)
+        let level = configuration[P.smtpdTLSSecurityLevel]
+        isWrapperMode = configuration[P.smtpdTLSWrappermode]
+        if level == "may" || level == "encrypt" || isWrapperMode {
+            guard hasCertificate else {
+                throw ServerConfigurationError(
+                    description: "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file")
+            }
+            let isHidden = configuration[P.smtpdDiscardEHLOKeywords].contains { $0.lowercased() == "starttls" }
+            policy.tls = level == "encrypt" ? .required : (isWrapperMode || isHidden ? .none : .offered)
+        }
+        policy.messageSizeLimit = configuration[P.messageSizeLimit]
+        policy.recipientLimit = configuration[P.smtpdRecipientLimit]
+        policy.recipientOvershootLimit = configuration[P.smtpdRecipientOvershootLimit]
+        policy.softErrorLimit = configuration[P.smtpdSoftErrorLimit]
+        policy.hardErrorLimit = configuration[P.smtpdHardErrorLimit]
+        policy.errorSleepTime = configuration[P.smtpdErrorSleepTime]
+        policy.junkCommandLimit = configuration[P.smtpdJunkCommandLimit]
+        policy.lineLengthLimit = configuration[P.lineLengthLimit]
+        policy.isHeloRequired = configuration[P.smtpdHELORequired]
+        policy.forbidsUnauthorizedPipelining = configuration[P.smtpdForbidUnauthPipelining]
+        // The pattern of the default (a line that does not begin with a letter) is part of the session.
+        policy.forbiddenCommands = configuration[P.smtpdForbiddenCommands].filter { !$0.contains(":") && !$0.contains("/") }.map { $0.uppercased() }
+        if configuration[P.strictRFC821Envelopes] { policy.grammar = .strict }
+        var lenient = policy
+        switch configuration[P.smtpdForbidBareNewline] {
+        case "no": policy.bareNewline = .no
+        case "note": policy.bareNewline = .note
+        case "reject": policy.bareNewline = .reject
+        default: policy.bareNewline = .normalize
+        }
+        // An excluded client is not refused; but also its message ends at CR LF . CR LF only.
+        lenient.bareNewline = policy.bareNewline == .no ? .no : .normalize
+        self.policy = policy
+        lenientPolicy = lenient
+        myNetworks = MatchList(configuration[P.mynetworks])
+        bareNewlineExclusions = MatchList(configuration[P.smtpdForbidBareNewlineExclusions])
+        connectionLimitExceptions = MatchList(configuration[P.smtpdClientEventLimitExceptions])
+        connectionLimit = configuration[P.smtpdClientConnectionCountLimit]
+        timeout = configuration[P.smtpdTimeout]
+        startTLSTimeout = configuration[P.smtpdStarttlsTimeout]
+        usesRequestDeadline = configuration[P.smtpdPerRequestDeadline]
+        minimumDataRate = configuration[P.smtpdMinDataRate]
+        looksUpNames = configuration[P.smtpdPeernameLookup]
+        tlsLogLevel = configuration[P.smtpdTLSLoglevel]
+        rejectsUnlistedRecipient = configuration[P.smtpdRejectUnlistedRecipient]
+        isSoftBounce = configuration[P.softBounce]
+        let relay = Restriction.parse(configuration[P.smtpdRelayRestrictions])
+        let recipient = Restriction.parse(configuration[P.smtpdRecipientRestrictions])
+        guard (relay + recipient).contains(where: \.protectsRelay) else {
+            throw ServerConfigurationError(
+                description: "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
+                    + "reject_unauth_destination, defer_unauth_destination, reject, defer")
+        }
+        lists = [
+            (.client, Restriction.parse(configuration[P.smtpdClientRestrictions])), (.helo, Restriction.parse(configuration[P.smtpdHELORestrictions])),
+            (.sender, Restriction.parse(configuration[P.smtpdSenderRestrictions])), (.relay, relay), (.recipient, recipient),
+        ]
+        dataList = Restriction.parse(configuration[P.smtpdDataRestrictions])
+        endOfDataList = Restriction.parse(configuration[P.smtpdEndOfDataRestrictions])
+        evaluator = RestrictionEvaluator(codes: ServerSettings.codes(configuration))
+        headerRewriteClients = configuration[P.localHeaderRewriteClients]
+        headerRewriteTables = []
+        for (index, word) in headerRewriteClients.enumerated() where word.lowercased() == "check_address_map" {
+            guard index + 1 < headerRewriteClients.count else { continue }
+            headerRewriteTables.append(TableSpecification(headerRewriteClients[index + 1]).open())
+        }
+    }
+
+    /// The same for a local user on standard input.
+    func standingAlone() -> ServerSettings {
+        var copy = self
+        copy.isStandAlone = true
+        copy.isWrapperMode = false
+        copy.policy.tls = .none
+        copy.lenientPolicy.tls = .none
+        copy.policy.bareNewline = .normalize
+        copy.lenientPolicy.bareNewline = .normalize
+        // Programs write whole dialogues into the pipe and read the replies later.
+        copy.policy.forbidsUnauthorizedPipelining = false
+        copy.lenientPolicy.forbidsUnauthorizedPipelining = false
+        copy.lists = []
+        copy.dataList = []
+        copy.endOfDataList = []
+        copy.rejectsUnlistedRecipient = false
+        return copy
+    }
+
+    private static func features(_ configuration: Configuration) -> SMTPFeatures {
+        var features = SMTPFeatures.all
+        let names: [String: SMTPFeatures] = [
+            "pipelining": .pipelining, "size": .size, "vrfy": .vrfy, "enhancedstatuscodes": .enhancedStatusCodes, "8bitmime": .eightBitMIME,
+            "dsn": .dsn, "smtputf8": .smtpUTF8, "chunking": .chunking, "binarymime": .binaryMIME,
+        ]
+        for word in configuration[Parameters.smtpdDiscardEHLOKeywords] {
+            if let feature = names[word.lowercased()] { features.remove(feature) }
+        }
+        if configuration[Parameters.disableVRFYCommand] { features.remove(.vrfy) }
+        if !configuration[Parameters.smtputf8Enable] { features.remove(.smtpUTF8) }
+        return features
+    }
+
+    private static func codes(_ configuration: Configuration) -> RejectCodes {
+        typealias P = Parameters
+        var codes = RejectCodes()
+        func code(_ parameter: Parameter<Int>) -> UInt16 { UInt16(clamping: configuration[parameter]) }
+        codes.relay = code(P.relayDomainsRejectCode)
+        codes.access = code(P.accessMapRejectCode)
+        codes.accessDefer = code(P.accessMapDeferCode)
+        codes.reject = code(P.rejectCode)
+        codes.deferring = code(P.deferCode)
+        codes.nonFQDN = code(P.nonFqdnRejectCode)
+        codes.unknownLocal = code(P.unknownLocalRecipientRejectCode)
+        codes.unknownRelay = code(P.unknownRelayRecipientRejectCode)
+        codes.unknownVirtualAlias = code(P.unknownVirtualAliasRejectCode)
+        codes.unknownVirtualMailbox = code(P.unknownVirtualMailboxRejectCode)
+        return codes
+    }
+}
