@@ -138,6 +138,11 @@ let package = Package(
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
-        tests("AdministrationTests", ["Administration", "MailModel"]),
+        tests(
+            "AdministrationTests",
+            [
+                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ]
 )
