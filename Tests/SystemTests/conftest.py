@@ -1,5 +1,10 @@
 """Fixtures of the system tests: the two hosts of the story, sender.test and receiver.test, and their name server."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from harness import Instance, NameServer
@@ -48,8 +53,18 @@ class Story:
 
 
 @pytest.fixture
-def story(tmp_path):
-    made = Story(tmp_path)
+def place():
+    """A directory that other users may pass through (mailboxes are written with their owners' rights) and whose name is short (the path of
+    a Unix socket has at most 107 octets)."""
+    base = Path(tempfile.mkdtemp(prefix="mt-"))
+    os.chmod(base, 0o755)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def story(place):
+    made = Story(place)
     yield made
     made.stop()
 
