@@ -33,6 +33,8 @@ public final class QueueFileWriter {
             do {
                 let file = try FileDescriptor.open("\(directory)/\(candidate.text)", [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
                 try file.lockExclusive()
+                // A scan that came between open and lock took the file for one whose writer died, and removed it: begin anew.
+                guard try file.status().links > 0 else { continue }
                 descriptor = file.release()
                 id = candidate
                 path = "\(directory)/\(candidate.text)"

@@ -1,5 +1,6 @@
 // A message that the queue manager has in memory: one round of attempts, from its activation to its removal or deferral.
 
+import MailIPC
 import MailModel
 import MailQueue
 import ServiceKit
@@ -22,8 +23,8 @@ final class ActiveMessage {
     let isFlushed: Bool
     var delayNoticeSent: Bool
     private(set) var states: [RecipientState]
-    /// Where the state bytes are in the file.
-    let stateOffsets: [UInt64]
+    /// Where the state bytes are in the file; nil until the file was read.
+    var stateOffsets: [UInt64]?
     /// Recipients of this round that have no result yet.
     var outstanding = 0
     /// Why recipients were deferred in this round.
@@ -55,6 +56,22 @@ final class ActiveMessage {
         // is gone (ARCHITECTURE.md, S6).
         hasUnreportedFailures = stored.states.contains(.bounced)
         hasLogs = directory == .deferred || hasUnreportedFailures
+    }
+
+    /// From cleanup's notice: the fast path, on which the envelope is not read back.
+    init(_ notice: ArrivalNotice, activated: Int64) {
+        id = notice.queueID
+        directory = .incoming
+        self.activated = activated
+        isFlushed = false
+        envelope = notice.envelope
+        contentFacts = notice.contentFacts
+        contentOffset = notice.contentOffset
+        contentLength = notice.contentLength
+        delayNoticeSent = false
+        states = notice.envelope.recipients.map { _ in .todo }
+        hasUnreportedFailures = false
+        hasLogs = false
     }
 
     /// Recipients that need an attempt.

@@ -40,29 +40,28 @@ struct QueueFiles: Sendable {
     func inspectIncoming(_ id: QueueID) throws(QueueFileError) -> Finding {
         let path = path(.incoming, id)
         do {
-            let file: FileDescriptor
-            do {
-                file = try FileDescriptor.open(path, [.readOnly, .noFollow])
-            } catch where error.isNotFound {
-                return .gone
-            }
-            guard try file.tryLockExclusive() else { return .beingWritten }
-            do throws(QueueFileError) {
-                _ = try QueueFileReader(owning: try duplicate(file))
-                return .message
-            } catch .incomplete {
-                try Files.unlink(path)
-                return .removed
-            }
+            // The lock of the writer is on the file, not on its descriptor: a second opening is refused it.
+            let lock = try FileDescriptor.open(path, [.readOnly, .noFollow])
+            guard try lock.tryLockExclusive() else { return .beingWritten }
+            guard try isIncomplete(path) else { return .message }
+            try Files.unlink(path)
+            return .removed
         } catch let error as QueueFileError {
             throw error
+        } catch let error as SystemError where error.isNotFound {
+            return .gone
         } catch {
             throw .system("\(error)")
         }
     }
 
-    private func duplicate(_ file: borrowing FileDescriptor) throws(QueueFileError) -> FileDescriptor {
-        do { return try file.duplicate() } catch { throw .system("\(error)") }
+    private func isIncomplete(_ path: String) throws(QueueFileError) -> Bool {
+        do throws(QueueFileError) {
+            _ = try QueueFileReader(path: path)
+            return false
+        } catch .incomplete {
+            return true
+        }
     }
 
     /// Writes state bytes of recipients in place (S4, S5). Not synced: what is lost with the power is tried again (window D2).

@@ -21,6 +21,8 @@ public struct QueueClock: Sendable {
 /// How an attempt to have a delivery made ended.
 public enum AgentAnswer: Hashable, Sendable {
     case reply(DeliveryReply)
+    /// The queue file could not be opened: nothing was tried. The reason.
+    case noFile(String)
     /// No agent could be reached: nothing was tried. The reason.
     case unreachable(String)
     /// The agent broke off: what was done is unknown. The reason.
@@ -32,8 +34,10 @@ public enum AgentAnswer: Hashable, Sendable {
 public protocol DeliveryAgents: AnyObject {
     /// Has one delivery made.
     ///
-    /// - Parameter descriptor: the queue file, open for reading; stays the caller's.
-    func deliver(_ request: DeliveryRequest, descriptor: Int32) async -> AgentAnswer
+    /// - Parameter path: the queue file.
+    func deliver(_ request: DeliveryRequest, path: String) async -> AgentAnswer
+    /// How many deliveries one process of a transport takes at a time; 1 until that is known.
+    func capacity(of transport: String) -> Int
 }
 
 /// The bounce service. What it acknowledges is durable.

@@ -16,6 +16,9 @@ public final class IPCClient {
     /// Bounds the wait for a service that `master` may have to start.
     public var connectTimeout = TimeAmount.seconds(30)
 
+    /// How many streams one connection takes at a time, as the service says; 0 while there is no connection.
+    public var capacity: Int { connections.map(\.capacity).max() ?? 0 }
+
     public init(path: String, protocol spoken: IPCProtocol) {
         self.path = path
         self.spoken = spoken

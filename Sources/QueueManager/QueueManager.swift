@@ -1,0 +1,232 @@
+// The queue manager: what is in memory, what is due, and what is under way.
+//
+// A message is known in one of four ways: `backlog` (a file in `incoming`, to be read when there is room), `due` (a file in `deferred`, by id and
+// time only), `active` (in memory, one round of attempts), or not at all (`hold`, `corrupt`: files that are read when somebody asks).
+// The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
+//
+// Everything runs on ServiceActor; file operations are single system calls on names and bytes, and are made there too. Time comes from the clock
+// that is given, so that tests live through five days in a moment.
+
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import Scheduling
+import ServiceKit
+import SystemKit
+
+@ServiceActor
+final class QueueManager {
+    let settings: QueueManagerSettings
+    let files: QueueFiles
+    let route: RecipientRouting
+    let agents: any DeliveryAgents
+    let bounce: any BounceRecording
+    let clock: QueueClock
+    let log: QueueManagerLog
+
+    var scheduler: Scheduler
+    var active: [QueueID: ActiveMessage] = [:]
+    var due = DueQueue()
+    /// Messages in `incoming` that wait for room, oldest first. Those that left otherwise are skipped.
+    var backlog: [QueueID] = []
+    private var backlogStart = 0
+    var inBacklog: Set<QueueID> = []
+    /// Deferred messages whose next attempt the administrator asked for.
+    var flushed: Set<QueueID> = []
+    /// How many deliveries a process takes at a time, by transport.
+    var knownCapacities: [String: Int] = [:]
+    /// Deliveries of one transport at a time, whatever its processes offer: each has a descriptor on its way for a moment.
+    static let mostDeliveries = 1000
+    private var prefersIncoming = false
+    private(set) var isDraining = false
+    private var nextRescan: Int64
+    /// Tasks that have begun and not ended.
+    private var operations = 0
+    private var idleWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Told when ``nextWakeUp`` may have become earlier.
+    var onWakeUpChange: () -> Void = {}
+
+    init(
+        settings: QueueManagerSettings, directories: QueueDirectories, route: @escaping RecipientRouting, agents: any DeliveryAgents,
+        bounce: any BounceRecording, clock: QueueClock, log: QueueManagerLog
+    ) {
+        self.settings = settings
+        files = QueueFiles(directories: directories)
+        self.route = route
+        self.agents = agents
+        self.bounce = bounce
+        self.clock = clock
+        self.log = log
+        scheduler = Scheduler(policy: settings.policy)
+        nextRescan = clock.now() + settings.rescanInterval
+    }
+
+    // MARK: Coming in
+
+    /// cleanup has made a message durable.
+    func arrived(_ notice: ArrivalNotice) {
+        let id = notice.queueID
+        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil else { return }
+        if notice.envelope.isHeld { return }
+        guard !isDraining, active.count < settings.activeLimit else {
+            enlist(id)
+            return
+        }
+        begin(ActiveMessage(notice, activated: clock.now()))
+        pump()
+    }
+
+    /// Notes a file in `incoming`.
+    func enlist(_ id: QueueID) {
+        guard active[id] == nil, inBacklog.insert(id).inserted else { return }
+        backlog.append(id)
+    }
+
+    // MARK: Time
+
+    /// When ``tick()`` is to be called next, microseconds since 1970.
+    var nextWakeUp: Int64 {
+        if active.count >= settings.activeLimit { return nextRescan }
+        return min(due.nextDue() ?? .max, nextRescan)
+    }
+
+    /// Does what is due.
+    func tick() async {
+        if clock.now() >= nextRescan {
+            nextRescan = clock.now() + settings.rescanInterval
+            await scanIncoming()
+        }
+        feed()
+    }
+
+    // MARK: Activation
+
+    /// Takes messages up while there is room, from `incoming` and `deferred` in turn, so that neither holds up the other.
+    func feed() {
+        guard !isDraining else { return }
+        let now = clock.now()
+        while active.count < settings.activeLimit {
+            prefersIncoming.toggle()
+            if prefersIncoming {
+                guard takeFromBacklog() || takeDue(now) else { break }
+            } else {
+                guard takeDue(now) || takeFromBacklog() else { break }
+            }
+        }
+        pump()
+        onWakeUpChange()
+    }
+
+    private func takeFromBacklog() -> Bool {
+        while backlogStart < backlog.count {
+            let id = backlog[backlogStart]
+            backlogStart += 1
+            if backlogStart == backlog.count || backlogStart >= 4096 {
+                backlog.removeFirst(backlogStart)
+                backlogStart = 0
+            }
+            guard inBacklog.remove(id) != nil else { continue }
+            activate(id, from: .incoming)
+            return true
+        }
+        return false
+    }
+
+    private func takeDue(_ now: Int64) -> Bool {
+        guard let id = due.popDue(now: now) else { return false }
+        activate(id, from: .deferred)
+        return true
+    }
+
+    /// Reads a message and begins a round of attempts.
+    private func activate(_ id: QueueID, from directory: QueueDirectory) {
+        let isFlushed = flushed.remove(id) != nil
+        do throws(QueueFileError) {
+            let stored = try files.load(id, in: directory)
+            if directory == .incoming && stored.envelope.isHeld {
+                move(id, from: .incoming, to: .hold)
+                return
+            }
+            begin(ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed))
+        } catch {
+            setAside(id, in: directory, because: error)
+        }
+    }
+
+    /// What is done with a file that cannot be read as a message. Nothing is ever removed here.
+    func setAside(_ id: QueueID, in directory: QueueDirectory, because error: QueueFileError) {
+        switch error {
+        case .notAQueueFile, .incomplete:
+            log.warning("\(directory.name)/\(id): \(error): moved to corrupt")
+            move(id, from: directory, to: .corrupt)
+        case .unknownVersion:
+            log.warning("\(directory.name)/\(id): \(error): left alone")
+        case .system(let reason):
+            // Gone: an administrator's hand, or a notice that came twice.
+            guard (try? Files.exists(files.path(directory, id))) != false else { return }
+            log.warning("\(directory.name)/\(id): \(reason)")
+            if directory == .deferred { due.schedule(id, due: clock.now() + settings.retry.minimalBackoff) }
+        }
+    }
+
+    func move(_ id: QueueID, from: QueueDirectory, to: QueueDirectory) {
+        do { try files.move(id, from: from, to: to) } catch { log.warning("\(error)") }
+    }
+
+    /// Routes the recipients of a message and hands them to the scheduler.
+    private func begin(_ message: ActiveMessage) {
+        active[message.id] = message
+        let todo = message.todo
+        message.outstanding = todo.count
+        log.info(
+            "\(message.id): from=<\(message.envelope.sender.logForm)>, size=\(message.contentLength), "
+                + "nrcpt=\(message.envelope.recipients.count) (queue active)")
+        guard !todo.isEmpty else {
+            run { await self.finishRound(message) }
+            return
+        }
+        var placements: [RecipientPlacement] = []
+        var answers: [RecipientResult] = []
+        for index in todo {
+            switch place(index, of: message) {
+            case .destination(let destination):
+                if message.isFlushed { scheduler.revive(destination, now: clock.now()) }
+                placements.append(RecipientPlacement(recipient: UInt32(index), destination: destination))
+            case .answer(let program, let outcome):
+                log.recipient(message, index, outcome, program: program, now: clock.now())
+                answers.append(RecipientResult(index: index, outcome: outcome))
+            }
+        }
+        let suspended = scheduler.add(message: message.id, recipients: placements, now: clock.now())
+        if !answers.isEmpty { run { await self.conclude(message, answers) } }
+        suspend(suspended)
+    }
+
+    // MARK: Tasks
+
+    /// Starts a task that ``settled()`` and ``drain()`` wait for.
+    func run(_ operation: @escaping @ServiceActor () async -> Void) {
+        operations += 1
+        Task { @ServiceActor in
+            await operation()
+            operations -= 1
+            if operations == 0 {
+                let waiters = idleWaiters
+                idleWaiters = []
+                for waiter in waiters { waiter.resume() }
+            }
+        }
+    }
+
+    /// Waits until nothing is under way.
+    func settled() async {
+        while operations > 0 { await withCheckedContinuation { idleWaiters.append($0) } }
+    }
+
+    /// Takes up nothing more and waits for what is under way. What is in memory and was not tried stays in the queue as it is.
+    func drain() async {
+        isDraining = true
+        await settled()
+    }
+}
