@@ -112,7 +112,8 @@ struct RequestGate {
         case .nonSMTPCommand(let text): log.warning("non-SMTP command from \(client.logText): \(text)")
         case .illegalAddress(let verb, let text):
             log.warning("Illegal address syntax from \(client.logText) in \(verb.rawValue) command: \(text)")
-        case .improperPipelining(let place, let text): log.info("improper command pipelining after \(place) from \(client.logText): \(text)")
+        case .improperPipelining(let place, let text):
+            log.info("improper command pipelining after \(place) from \(client.logText): \(text)")
         case .bareNewline(let place): log.info("bare <LF> received after \(place) from \(client.logText)")
         case .rejected(let verb, let reply): logReject(verb.rawValue, reply, session, recipient: nil)
         }
