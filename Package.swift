@@ -67,7 +67,7 @@ let package = Package(
         room("Scheduling", ["MailModel", .product(name: "HeapModule", package: "swift-collections"), .product(name: "OrderedCollections", package: "swift-collections")]),
 
         // services
-        room("MailLog", ["SystemKit", "MailModel", "CSystemd"]),
+        room("MailLog", ["SystemKit"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
@@ -125,7 +125,10 @@ let package = Package(
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
         tests("MailLogTests", ["MailLog", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
-        tests("SMTPServerTests", ["SMTPServer", "SMTPProtocol", "MailModel"]),
+        tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
+        tests(
+            "SMTPServerTests",
+            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"] + nio),
         tests(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
@@ -135,6 +138,11 @@ let package = Package(
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
-        tests("AdministrationTests", ["Administration", "MailModel"]),
+        tests(
+            "AdministrationTests",
+            [
+                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ]
 )

@@ -124,7 +124,7 @@ enum ManualPage {
         The value, or the text if the value is empty.
         .It Ic ${name?{text1}:{text2}}
         The first text if the value is not empty, else the second.
-        .It Ic ${{a} == {b} ? {text1} : {text2}}
+        .It Ic "${{a} == {b} ? {text1} : {text2}}"
         The same with a comparison: ==, !=, <, <=, >, >=; by number where both
         sides are numbers.
         .It Ic $$

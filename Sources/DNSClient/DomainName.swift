@@ -72,7 +72,8 @@ public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     public var isRoot: Bool { text.isEmpty }
 
     /// Whether the name can be the name of a host: only letters, digits, hyphens and underscores, no label that begins or ends with a
-    /// hyphen, and a last label that is not a number, so that no IPv4 address passes (RFC 1123 section 2.1; the underscore is common practice).
+    /// hyphen, and a last label that is not a number, so that no IPv4 address passes (RFC 1123 section 2.1; the underscore is
+    /// common practice).
     public var isHostName: Bool {
         let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard let last = labels.last, !last.allSatisfy(ASCII.isDigit) else { return false }

@@ -73,6 +73,7 @@ public final class BlockingIPCConnection {
     /// Sends a frame, waiting for credit.
     public func send(_ type: UInt8, _ payload: [UInt8] = [], stream: UInt32) throws(IPCError) {
         while credit[stream, default: IPCFrame.initialCredit] <= 0 {
+            if pending.contains(where: { $0.stream == stream }) { return }
             guard let frame = try nextFrame() else { throw .broken("closed by the other end") }
             if frame.type == MultiplexerFrame.credit { continue }
             pending.append(frame)

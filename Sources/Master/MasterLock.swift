@@ -1,4 +1,5 @@
 // pid/master.pid: one master for one queue. The lock, not the number in the file, is the proof that a master runs.
+// pid/unix.NAME: one process of a service that may have only one, also across a master that was killed and the next one.
 
 import SystemKit
 
@@ -27,5 +28,22 @@ final class MasterLock {
             if error.isNotFound { return false }
             throw error
         }
+    }
+}
+
+/// The right to run the single process of a service. Master and the child share the lock: it is free only when both are gone, so that after
+/// a crash of master no second queue manager touches the queue while the first one finishes.
+final class ServiceLock {
+    private let descriptor: FileDescriptor
+
+    /// Handed down to the child, which need not know of it.
+    var rawValue: Int32 { descriptor.rawValue }
+
+    /// Takes the lock of a service; nil while a process of an earlier master has it.
+    init?(_ key: ServiceKey, queueDirectory: String) throws(SystemError) {
+        let path = "\(queueDirectory)/pid/\(key.isInet ? "inet" : "unix").\(key.name)"
+        let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
+        guard try file.tryLockExclusive() else { return nil }
+        descriptor = file
     }
 }

@@ -13,6 +13,9 @@ final class MasterLoop {
     private var supervisor: Supervisor
     private var listeners: ListenerSet
     private var children: [Int32: ChildProcess] = [:]
+    /// The locks of services that may have one process only, kept once taken.
+    private var locks: [ServiceKey: ServiceLock] = [:]
+    private var waitsForLock: Set<ServiceKey> = []
     private let signals: FileDescriptor
     private let lifetime: PipeEnds
     private let log: MailLog
@@ -161,18 +164,34 @@ final class MasterLoop {
     private func start(_ key: ServiceKey) {
         guard let service = services[key] else { return }
         do throws(SystemError) {
+            guard try hasLockIfNeeded(service) else { return }
             let environment = ChildEnvironment.make(configuration.main[Parameters.importEnvironment]) {
                 ProcessSpawn.environmentVariable($0)
             }
             let child = try ChildProcess.start(
-                service, listeners: listeners.descriptors(of: service), lifetime: lifetime.read.rawValue, environment: environment,
-                inheritsStandardError: isDebugging)
+                service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue, lifetime: lifetime.read.rawValue,
+                environment: environment, inheritsStandardError: isDebugging)
             children[child.pid] = child
             supervisor.childStarted(child.pid, of: key, now: clock())
         } catch {
             log.warning("\(error)")
             warn(supervisor.startFailed(key, now: clock()))
         }
+    }
+
+    /// Takes the lock of a service that may have one process only; false, with a later try, while somebody else has it.
+    private func hasLockIfNeeded(_ service: ServiceDefinition) throws(SystemError) -> Bool {
+        guard service.policy.processLimit == 1, locks[service.key] == nil else { return true }
+        locks[service.key] = try ServiceLock(service.key, queueDirectory: configuration.queueDirectory)
+        if locks[service.key] != nil {
+            waitsForLock.remove(service.key)
+            return true
+        }
+        if waitsForLock.insert(service.key).inserted {
+            log.warning("service \(service.key.name): waiting for the process of an earlier master to finish")
+        }
+        supervisor.postpone(service.key, until: clock() + 200_000)
+        return false
     }
 
     /// Connects to a service and closes again: to the program that is a wake-up, and where none runs it is a reason to start one.

@@ -155,6 +155,9 @@ struct Supervisor {
         return services[key].map { ["\($0.policy.command): bad command startup -- throttling"] } ?? []
     }
 
+    /// A process cannot be started yet, through no fault of its service.
+    mutating func postpone(_ key: ServiceKey, until: Int64) { services[key]?.throttledUntil = until }
+
     /// A child said how it is. Returns warnings for the log.
     mutating func childReported(_ pid: Int32, _ report: ChildReport, now: Int64) -> [String] {
         guard let child = children[pid], !child.isDraining else { return [] }

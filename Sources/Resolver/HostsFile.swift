@@ -1,7 +1,8 @@
 // /etc/hosts (hosts(5)): names that no name server knows, `localhost` first of all.
 //
 // The DNS is asked first; this table answers where the DNS has nothing, and for names without a dot, which the DNS never has. So a line
-// such as Debian's `127.0.1.1 host.example.org` does not turn mail for that name away from what the DNS says (Postfix `smtp_host_lookup = dns`).
+// such as Debian's `127.0.1.1 host.example.org` does not turn mail for that name away from what the DNS says (Postfix:
+// `smtp_host_lookup = dns`).
 // Limits: the file is read once, when the program starts.
 
 import DNSClient
@@ -45,7 +46,4 @@ struct HostsFile: Sendable {
         }
         return data.isEmpty ? nil : DNSAnswer(responseCode: DNSResponseCode.noError, data: data)
     }
-
-    /// Whether the name has an address of any family here.
-    func knows(_ name: DomainName) -> Bool { addresses[name] != nil }
 }

@@ -25,8 +25,8 @@ struct NameServer: Hashable, Sendable, CustomStringConvertible {
 
     var description: String { "\(address)@\(port)" }
 
-    /// The servers that resolv.conf(5) names, at most three as in the C library. Zone identifiers of link-local addresses are not known here;
-    /// such a line is passed over.
+    /// The servers that resolv.conf(5) names, at most three as in the C library. A line with a link-local address and its zone
+    /// identifier is passed over.
     static func inResolvConf(_ bytes: [UInt8]) -> [NameServer] {
         let servers = bytes.split(separator: UInt8(ascii: "\n")).compactMap { line -> NameServer? in
             let words = line.split(whereSeparator: ASCII.isSpace)

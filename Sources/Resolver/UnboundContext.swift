@@ -1,7 +1,7 @@
 // libunbound, set up: one context with its options, its trust anchors and its cache.
 //
-// Everything that needs a file happens here, before the jail: the context is finished (its configuration can no longer change), and no thread
-// runs yet. The library makes its worker thread at the first query.
+// Everything that needs a file happens here, before the jail: the context is finished (its configuration can no longer change), and no
+// thread runs yet. The library makes its worker thread at the first query.
 // Limits: libunbound writes its own complaints to standard error, at verbosity 0.
 
 import CUnbound
@@ -42,8 +42,8 @@ struct UnboundContext: Sendable {
         }
         // Threads, not fork(2): a fork of this process would share its sockets.
         try check(ub_ctx_async(context, 1), "threads")
-        // Changing a local zone makes libunbound read all files now. `invalid.` stays as RFC 6761 section 6.4 wants it: this only finishes the
-        // context. Zones that are not there are removed without error.
+        // Changing a local zone makes libunbound read all files now. `invalid.` stays as RFC 6761 section 6.4 wants it: no such
+        // zone is there, which is no error, and the context is finished.
         try check(ub_ctx_zone_remove(context, "finish.invalid."), "settings")
         if settings.areServersExplicit {
             for zone in ["test.", "127.in-addr.arpa.", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."] {

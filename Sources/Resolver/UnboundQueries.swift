@@ -106,20 +106,25 @@ final class UnboundQueries {
 }
 
 extension DNSAnswer {
-    /// A copy of what libunbound found, with the bounds of ``DNSAnswer``. `data` ends with a null pointer and has as many lengths as elements
-    /// (struct ub_result in unbound.h).
+    /// A copy of what libunbound found, with the bounds of ``DNSAnswer``. `data` ends with a null pointer and has as many lengths as
+    /// elements (struct ub_result in unbound.h).
     fileprivate init(_ result: ub_result) {
         var records: [[UInt8]] = []
-        if result.havedata != 0, let data = result.data, let lengths = result.len {
+        // Bogus data leave the process as a verdict only: nobody can use them by mistake.
+        if result.havedata != 0, result.bogus == 0, let data = result.data, let lengths = result.len {
             while records.count < DNSAnswer.maximumRecords, let bytes = data[records.count] {
                 let length = min(max(Int(lengths[records.count]), 0), DNSAnswer.maximumDataSize)
-                records.append(bytes.withMemoryRebound(to: UInt8.self, capacity: length) { Array(UnsafeBufferPointer(start: $0, count: length)) })
+                records.append(Array(UnsafeRawBufferPointer(start: bytes, count: length)))
             }
         }
+        let code = UInt16(truncatingIfNeeded: result.rcode)
+        // An error says nothing of how long it will last.
+        let isAnswer = result.bogus == 0 && (code == DNSResponseCode.noError || code == DNSResponseCode.noSuchName)
+        var canonicalName = result.canonname.map { String(String(cString: $0).prefix(1000)) } ?? ""
+        if canonicalName.hasSuffix(".") { canonicalName.removeLast() }
         self.init(
-            responseCode: UInt16(truncatingIfNeeded: result.rcode),
-            security: result.bogus != 0 ? .bogus : result.secure != 0 ? .secure : .insecure, data: records,
-            ttl: UInt32(clamping: result.ttl), canonicalName: result.canonname.map { String(String(cString: $0).prefix(1000)) } ?? "",
+            responseCode: code, security: result.bogus != 0 ? .bogus : result.secure != 0 ? .secure : .insecure, data: records,
+            ttl: isAnswer ? UInt32(clamping: result.ttl) : 0, canonicalName: canonicalName,
             bogusReason: result.why_bogus.map { String(String(cString: $0).prefix(1000)) } ?? "")
     }
 }

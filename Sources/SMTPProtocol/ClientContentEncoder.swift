@@ -26,20 +26,36 @@ public struct ClientContentEncoder: Sendable {
     }
 
     /// Records bytes that the caller sends as they are; only for an ``isPassthrough`` encoder.
-    public mutating func pass(last bytes: some BidirectionalCollection<UInt8>) {
-        if let last = bytes.last { lastTwo = (bytes.count > 1 ? bytes[bytes.index(bytes.endIndex, offsetBy: -2)] : lastTwo.1, last) }
+    public mutating func pass(last bytes: [UInt8]) {
+        if let last = bytes.last { lastTwo = (bytes.count > 1 ? bytes[bytes.count - 2] : lastTwo.1, last) }
     }
 
     /// The next bytes on the wire.
-    public mutating func encode(_ chunk: some Collection<UInt8>) -> [UInt8] {
+    public mutating func encode(_ chunk: [UInt8]) -> [UInt8] {
+        if isPassthrough {
+            pass(last: chunk)
+            return chunk
+        }
         var out: [UInt8] = []
         out.reserveCapacity(chunk.count + chunk.count / 16 + 16)
-        if isPassthrough {
-            out.append(contentsOf: chunk)
-            pass(last: out)
-            return out
+        var position = 0
+        while position < chunk.count {
+            if lineLimit == 0 && !hasPendingCR {
+                // The common case in one go: text up to the next line end.
+                var end = position
+                while end < chunk.count, chunk[end] != 0x0A, chunk[end] != 0x0D { end += 1 }
+                if end > position {
+                    // RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
+                    if isAtLineStart && chunk[position] == UInt8(ascii: ".") { out.append(UInt8(ascii: ".")) }
+                    out.append(contentsOf: chunk[position..<end])
+                    isAtLineStart = false
+                    position = end
+                    continue
+                }
+            }
+            put(chunk[position], &out)
+            position += 1
         }
-        for byte in chunk { put(byte, &out) }
         return out
     }
 
@@ -74,7 +90,6 @@ public struct ClientContentEncoder: Sendable {
                 column = 1
             }
         }
-        // RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
         if isAtLineStart && byte == UInt8(ascii: ".") { out.append(byte) }
         out.append(byte)
         isAtLineStart = false

@@ -48,7 +48,7 @@ public struct ClientReplyParser: Sendable {
     public var isEmpty: Bool { position == buffer.count && line.isEmpty && lines.isEmpty && failure == nil }
 
     /// Adds bytes from the connection.
-    public mutating func feed(_ bytes: some Collection<UInt8>) {
+    public mutating func feed(_ bytes: [UInt8]) {
         if position > 0 {
             buffer.removeFirst(position)
             position = 0
@@ -63,7 +63,9 @@ public struct ClientReplyParser: Sendable {
     public mutating func next() -> Result {
         if let failure { return .malformed(failure) }
         while position < buffer.count {
-            guard let end = buffer[position...].firstIndex(of: 0x0A) else {
+            var end = position
+            while end < buffer.count, buffer[end] != 0x0A { end += 1 }
+            guard end < buffer.count else {
                 keep(buffer[position...])
                 buffer.removeAll(keepingCapacity: true)
                 position = 0

@@ -195,7 +195,7 @@ extension ClientSession {
     }
 
     /// The peer closed while the content went out. A refusal that it sent before is the better reason.
-    public mutating func contentAborted(unread bytes: some Collection<UInt8> = [UInt8]()) {
+    public mutating func contentAborted(unread bytes: [UInt8] = []) {
         guard state == .content || state == .chunk else { return connectionLost() }
         parser.feed(bytes)
         if case .reply(let reply) = parser.next(), reply.isTransientFailure || reply.isPermanentFailure {

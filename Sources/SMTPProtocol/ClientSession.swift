@@ -149,7 +149,7 @@ public struct ClientSession: Sendable {
     // MARK: events
 
     /// Bytes from the peer.
-    public mutating func received(_ bytes: some Collection<UInt8>) {
+    public mutating func received(_ bytes: [UInt8]) {
         parser.feed(bytes)
         while let awaited = expected.first {
             switch parser.next() {

@@ -19,7 +19,8 @@ public enum XText {
             guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "=") else { return nil }
             if byte == UInt8(ascii: "+") {
                 // hexchar takes upper case only (RFC 3461 section 4).
-                guard bytes.endIndex - index >= 3, let high = ASCII.hexValue(bytes[index + 1]), let low = ASCII.hexValue(bytes[index + 2])
+                guard bytes.endIndex - index >= 3, !bytes[(index + 1)...(index + 2)].contains(where: { $0 >= UInt8(ascii: "a") }),
+                    let high = ASCII.hexValue(bytes[index + 1]), let low = ASCII.hexValue(bytes[index + 2])
                 else { return nil }
                 byte = high << 4 | low
                 guard byte >= 0x20, byte != 0x7F else { return nil }

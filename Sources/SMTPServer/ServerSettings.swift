@@ -29,6 +29,8 @@ struct ServerSettings: Sendable {
     var tlsLogLevel: Int
     var rejectsUnlistedRecipient: Bool
     var isSoftBounce: Bool
+    /// A local user on standard input: no relay control (`sendmail -bs`).
+    var isStandAlone = false
     var lists: [(stage: RestrictionStage, list: [Restriction])]
     var dataList: [Restriction]
     var endOfDataList: [Restriction]
@@ -47,7 +49,9 @@ struct ServerSettings: Sendable {
         if level == "may" || level == "encrypt" || isWrapperMode {
             guard hasCertificate else {
                 throw ServerConfigurationError(
-                    description: "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file")
+                    description:
+                        "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file"
+                )
             }
             let isHidden = configuration[P.smtpdDiscardEHLOKeywords].contains { $0.lowercased() == "starttls" }
             policy.tls = level == "encrypt" ? .required : (isWrapperMode || isHidden ? .none : .offered)
@@ -63,7 +67,9 @@ struct ServerSettings: Sendable {
         policy.isHeloRequired = configuration[P.smtpdHELORequired]
         policy.forbidsUnauthorizedPipelining = configuration[P.smtpdForbidUnauthPipelining]
         // The pattern of the default (a line that does not begin with a letter) is part of the session.
-        policy.forbiddenCommands = configuration[P.smtpdForbiddenCommands].filter { !$0.contains(":") && !$0.contains("/") }.map { $0.uppercased() }
+        policy.forbiddenCommands = configuration[P.smtpdForbiddenCommands].filter { !$0.contains(":") && !$0.contains("/") }.map {
+            $0.uppercased()
+        }
         if configuration[P.strictRFC821Envelopes] { policy.grammar = .strict }
         var lenient = policy
         switch configuration[P.smtpdForbidBareNewline] {
@@ -92,11 +98,13 @@ struct ServerSettings: Sendable {
         let recipient = Restriction.parse(configuration[P.smtpdRecipientRestrictions])
         guard (relay + recipient).contains(where: \.protectsRelay) else {
             throw ServerConfigurationError(
-                description: "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
+                description:
+                    "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
                     + "reject_unauth_destination, defer_unauth_destination, reject, defer")
         }
         lists = [
-            (.client, Restriction.parse(configuration[P.smtpdClientRestrictions])), (.helo, Restriction.parse(configuration[P.smtpdHELORestrictions])),
+            (.client, Restriction.parse(configuration[P.smtpdClientRestrictions])),
+            (.helo, Restriction.parse(configuration[P.smtpdHELORestrictions])),
             (.sender, Restriction.parse(configuration[P.smtpdSenderRestrictions])), (.relay, relay), (.recipient, recipient),
         ]
         dataList = Restriction.parse(configuration[P.smtpdDataRestrictions])
@@ -108,6 +116,25 @@ struct ServerSettings: Sendable {
             guard index + 1 < headerRewriteClients.count else { continue }
             headerRewriteTables.append(TableSpecification(headerRewriteClients[index + 1]).open())
         }
+    }
+
+    /// The same for a local user on standard input.
+    func standingAlone() -> ServerSettings {
+        var copy = self
+        copy.isStandAlone = true
+        copy.isWrapperMode = false
+        copy.policy.tls = .none
+        copy.lenientPolicy.tls = .none
+        copy.policy.bareNewline = .normalize
+        copy.lenientPolicy.bareNewline = .normalize
+        // Programs write whole dialogues into the pipe and read the replies later.
+        copy.policy.forbidsUnauthorizedPipelining = false
+        copy.lenientPolicy.forbidsUnauthorizedPipelining = false
+        copy.lists = []
+        copy.dataList = []
+        copy.endOfDataList = []
+        copy.rejectsUnlistedRecipient = false
+        return copy
     }
 
     private static func features(_ configuration: Configuration) -> SMTPFeatures {

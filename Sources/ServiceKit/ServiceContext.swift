@@ -28,7 +28,7 @@ public struct ServiceContext: Sendable {
     }
 
     /// Reads the command line and the configuration; ends the program with a log line when either is unusable.
-    static func start(program: String, arguments: [String]) -> ServiceContext {
+    public static func start(program: String, arguments: [String]) -> ServiceContext {
         let options: ServiceOptions
         do {
             options = try ServiceOptions(arguments: arguments)

@@ -1,1 +1,3 @@
-// Placeholder
+import SMTPServer
+
+SMTPServerProgram.main()

@@ -94,7 +94,8 @@ private final class Instance {
         _ = try instance.connect("private/echo")
         #expect(try instance.rounds { !instance.read("d/echo.ready").isEmpty })
         #expect(instance.read("d/echo.arguments") == "-n echo -t unix -c \(instance.root)\n")
-        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 ")
+        // 5 is the listener, 6 the lock of a service with one process.
+        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 6 ")
         #expect(instance.loop?.childCount == 1)
         try instance.stop()
         #expect(instance.read("log").contains("martlet/master["))
@@ -127,6 +128,21 @@ private final class Instance {
         try instance.start()
         #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
         #expect(instance.loop?.childCount == 1)
+    }
+
+    @Test func aSingleProcessWaitsForItsPredecessorUnderAKilledMaster() throws {
+        let instance = try Instance(master: "qmgr unix n n n 300 1 qmgr\n", scripts: ["qmgr": Self.obedient])
+        try instance.start()
+        do {
+            // What a child of the earlier master still holds.
+            let earlier = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", [.readWrite, .create])
+            #expect(try earlier.tryLockExclusive())
+            #expect(try instance.rounds { instance.read("log").contains("service qmgr: waiting for the process of an earlier master") })
+            #expect(instance.loop?.childCount == 0)
+        }
+        #expect(try instance.rounds { !instance.read("d/qmgr.ready").isEmpty })
+        let other = try FileDescriptor.open(instance.root + "/q/pid/unix.qmgr", .readWrite)
+        #expect(try !other.tryLockExclusive())
     }
 
     @Test func aBadReloadKeepsTheOldConfiguration() throws {

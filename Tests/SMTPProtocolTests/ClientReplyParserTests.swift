@@ -10,7 +10,7 @@ import Testing
         var out: [String] = []
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
-            parser.feed(rest.prefix(step))
+            parser.feed(Array(rest.prefix(step)))
             rest = rest.dropFirst(step)
             while true {
                 switch parser.next() {

@@ -205,7 +205,7 @@ class Exim(Peer):
             begin transports
             maildir:
               driver = appendfile
-              directory = /srv/peer/mail/$local_part
+              directory = /srv/peer/mail/$local_part_data
               maildir_format
               delivery_date_add
               envelope_to_add

@@ -1,0 +1,121 @@
+// What one client may do: the restriction lists applied to it, and the log lines of refusals.
+//
+// Security: a list or table that cannot be read leaves the client without the permission it would have given, never with it; what it would have
+// answered is then a 4xx.
+
+import LookupTables
+import MailLog
+import MailModel
+import SMTPProtocol
+
+/// The settings as they apply to one client.
+struct RequestGate {
+    let policy: SMTPServerPolicy
+    /// Whether headers of its mail are completed (local_header_rewrite_clients).
+    let isHeaderRewriteClient: Bool
+    let cleanupName = "cleanup"
+    private let settings: ServerSettings
+    private let client: ClientIdentity
+    private let isInMyNetworks: Bool
+    /// mynetworks could not be read: nobody knows whether the client may relay.
+    private let isUncertain: Bool
+    private let log: MailLog
+
+    init(settings: ServerSettings, client: ClientIdentity, serverAddress: String, log: MailLog) {
+        self.settings = settings
+        self.client = client
+        self.log = log
+        do throws(LookupError) {
+            isInMyNetworks = try settings.myNetworks.matches(address: client.address, name: client.verifiedName)
+            isUncertain = false
+        } catch {
+            log.warning("mynetworks: \(error)")
+            isInMyNetworks = false
+            isUncertain = true
+        }
+        let isExcluded = (try? settings.bareNewlineExclusions.matches(address: client.address, name: client.verifiedName)) ?? false
+        policy = isExcluded ? settings.lenientPolicy : settings.policy
+        var rewrites = false
+        for word in settings.headerRewriteClients {
+            switch word.lowercased() {
+            case "permit_inet_interfaces": rewrites = rewrites || RequestGate.isThisHost(client.address, serverAddress)
+            case "permit_mynetworks": rewrites = rewrites || isInMyNetworks
+            case "static:all": rewrites = true
+            default: break
+            }
+        }
+        for table in settings.headerRewriteTables where !rewrites {
+            // Unreadable: headers stay as they are, which is what a stranger's mail gets.
+            rewrites = ((try? table.lookup(Array(client.address.utf8))) ?? nil) != nil
+        }
+        isHeaderRewriteClient = rewrites
+    }
+
+    private static func isThisHost(_ client: String, _ server: String) -> Bool {
+        client == "::1" || client.hasPrefix("127.") || (!server.isEmpty && client == server)
+    }
+
+    // MARK: Decisions
+
+    /// The answer to RCPT: client, helo and sender lists, relay control, recipient list, then whether the recipient exists.
+    func recipientRefusal(_ recipient: MailAddress, sender: MailAddress, helo: String, verdict: RecipientVerdict?) -> SMTPReply? {
+        let request = RestrictionRequest(
+            client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender, recipient: recipient, verdict: verdict)
+        for (stage, list) in settings.lists {
+            let decision = settings.evaluator.evaluate(list, stage: stage, request: request) { log.warning($0) }
+            guard case .refuse(let reply) = decision else { continue }
+            // A refusal because mynetworks could not be read must not be for good.
+            if isUncertain && reply.isPermanentFailure { return temporary(recipient) }
+            return reply
+        }
+        guard settings.rejectsUnlistedRecipient else { return nil }
+        guard let verdict else { return temporary(recipient) }
+        return settings.evaluator.unlisted(recipient, verdict)
+    }
+
+    func dataRefusal(sender: MailAddress, helo: String) -> SMTPReply? { refusal(settings.dataList, .data, sender, helo) }
+    func endOfDataRefusal(sender: MailAddress, helo: String) -> SMTPReply? { refusal(settings.endOfDataList, .endOfData, sender, helo) }
+
+    private func refusal(_ list: [Restriction], _ stage: RestrictionStage, _ sender: MailAddress, _ helo: String) -> SMTPReply? {
+        guard !list.isEmpty else { return nil }
+        let request = RestrictionRequest(client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender)
+        guard case .refuse(let reply) = settings.evaluator.evaluate(list, stage: stage, request: request, warn: { log.warning($0) }) else {
+            return nil
+        }
+        return reply
+    }
+
+    private func temporary(_ recipient: MailAddress) -> SMTPReply {
+        SMTPReply(451, EnhancedStatusCode(4, 3, 0), "<\(recipient.logForm)>: Temporary lookup failure")
+    }
+
+    /// The reply as soft_bounce makes it.
+    func softened(_ reply: SMTPReply) -> SMTPReply {
+        guard settings.isSoftBounce, reply.isPermanentFailure else { return reply }
+        return SMTPReply(reply.code - 100, reply.enhanced?.with(statusClass: 4), lines: reply.lines)
+    }
+
+    // MARK: Log lines
+
+    /// `NOQUEUE: reject: RCPT from name[address]: 554 5.7.1 ...; from=<> to=<> proto=ESMTP helo=<>`.
+    func logReject(_ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, recipient: MailAddress?) {
+        var line = "NOQUEUE: reject: \(verb) from \(client.logText): \(ASCII.printable(Array(reply.description.utf8)));"
+        if let transaction = session.transaction { line += " from=<\(transaction.mail.sender.logForm)>" }
+        if let recipient { line += " to=<\(recipient.logForm)>" }
+        line += " proto=\(session.logProtocol)"
+        if !session.heloName.isEmpty { line += " helo=<\(session.heloName)>" }
+        log.info(line)
+    }
+
+    func note(_ note: SMTPServerNote, _ session: SMTPServerSession) {
+        switch note {
+        case .nonSMTPCommand(let text): log.warning("non-SMTP command from \(client.logText): \(text)")
+        case .illegalAddress(let verb, let text):
+            log.warning("Illegal address syntax from \(client.logText) in \(verb.rawValue) command: \(text)")
+        case .improperPipelining(let place, let text):
+            log.info("improper command pipelining after \(place) from \(client.logText): \(text)")
+        case .bareNewline(let place): log.info("bare <LF> received after \(place) from \(client.logText)")
+        case .rejected(let verb, let reply): logReject(verb.rawValue, reply, session, recipient: nil)
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// The daemon: takes connections, names clients, keeps the number of sessions within bounds.
+
+import DNSClient
+import LookupTables
+import MailConfiguration
+import MailLog
+import MailModel
+import NIOCore
+import SMTPProtocol
+public import ServiceKit
+import SystemKit
+import TLS
+
+/// The service `smtpd`.
+@ServiceActor
+public final class SMTPServerService: ServiceHandler {
+    private let settings: ServerSettings
+    private let tls: TLSServerContext?
+    private let log: MailLog
+    private let serviceName: String
+    private let status: ServiceStatus
+    private let queue: QueueConnection
+    private let names: DNSLookup
+    private let clock = SystemSessionClock()
+    private var counter = ConnectionCounter()
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// Sessions that this process serves before it lets another process take the next.
+    private let capacity: Int
+
+    /// How long a client waits for its name to be found, in seconds; then it is `unknown`.
+    private static let nameLookupTime = 10
+
+    init(context: ServiceContext, settings: ServerSettings, tls: TLSServerContext?, capacity: Int, status: ServiceStatus) {
+        self.settings = settings
+        self.tls = tls
+        self.capacity = capacity
+        self.status = status
+        log = context.log
+        serviceName = context.options.serviceName.isEmpty ? "smtp" : context.options.serviceName
+        let configuration = context.configuration
+        queue = QueueConnection(
+            path: context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false),
+            patienceInSeconds: configuration[Parameters.ipcTimeout])
+        names = DNSLookup(
+            ResolverConnection(
+                path: context.socket(configuration[Parameters.resolverServiceName]), patienceInSeconds: SMTPServerService.nameLookupTime))
+    }
+
+    public func accept(_ connection: AcceptedConnection) {
+        // A peer that has no address any more gets an unlikely one, which no list trusts.
+        let address = ClientIdentity.canonical(connection.peer?.host ?? "0.0.0.0")
+        let port = UInt16(clamping: connection.peer?.port ?? 0)
+        let count = counter.enter(address)
+        if counter.total >= capacity { status.setAvailable(false) }
+        Task { @ServiceActor in
+            await serve(connection.descriptor, address: address, port: port, count: count)
+            counter.leave(address)
+            if counter.total < capacity { status.setAvailable(true) }
+            if counter.total == 0 {
+                let waiting = waiters
+                waiters = []
+                for waiter in waiting { waiter.resume() }
+            }
+        }
+    }
+
+    public func drain() async {
+        while counter.total > 0 {
+            await withCheckedContinuation { waiters.append($0) }
+        }
+    }
+
+    private func serve(_ descriptor: Int32, address: String, port: UInt16, count: Int) async {
+        let stream: StreamConnection
+        do throws(ConnectionError) {
+            stream = try await StreamConnection.adopt(descriptor: descriptor)
+        } catch {
+            log.warning("cannot serve \(address): \(error)")
+            return
+        }
+        let client = ClientIdentity(name: await name(of: address), address: address, port: port)
+        let server = stream.channel.localAddress?.ipAddress.map(ClientIdentity.canonical) ?? ""
+        let session = ServerSession(
+            transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: settings, log: log, client: client,
+            serverAddress: server)
+        await session.run(refusal: refusal(client, count))
+    }
+
+    /// A reply in place of the greeting where the client has too many connections.
+    private func refusal(_ client: ClientIdentity, _ count: Int) -> SMTPReply? {
+        guard settings.connectionLimit > 0, count > settings.connectionLimit else { return nil }
+        let isExempt = (try? settings.connectionLimitExceptions.matches(address: client.address, name: client.verifiedName)) ?? false
+        guard !isExempt else { return nil }
+        log.warning("Connection concurrency limit exceeded: \(count) from \(client.logText) for service \(serviceName)")
+        return SMTPReply(
+            421, EnhancedStatusCode(4, 7, 0), "\(settings.policy.hostName) Error: too many connections from \(client.address)")
+    }
+
+    private func name(of address: String) async -> String {
+        guard settings.looksUpNames, let parsed = IPAddress(address) else { return "unknown" }
+        let found = await names.clientName(of: parsed)
+        switch found {
+        case .unverified(let name): log.warning("hostname \(name.text) does not resolve to address \(address)")
+        case .temporaryFailure(let name?): log.warning("hostname \(name.text) does not resolve to address \(address): try again later")
+        case .verified, .none, .temporaryFailure(nil): break
+        }
+        return found.displayName
+    }
+}
+
+/// The program.
+public enum SMTPServerProgram {
+    /// What is opened before the jail.
+    private struct Prepared: Sendable {
+        let settings: ServerSettings
+        let tls: TLSServerContext?
+        let capacity: Int
+    }
+
+    public static func main() -> Never {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.contains("-S") { StandaloneServer.main(arguments) }
+        Daemon.run("smtpd", listening: .network, identity: .networkOwner, arguments: arguments) { context in
+            let tls = try certificate(context)
+            let settings = try ServerSettings(context.configuration, hasCertificate: tls != nil)
+            // Some descriptors are needed for the connections between programs, files and listeners.
+            return Prepared(settings: settings, tls: tls, capacity: max(16, DescriptorLimit.raise() - 64))
+        } start: { context, prepared, status in
+            SMTPServerService(
+                context: context, settings: prepared.settings, tls: prepared.tls, capacity: prepared.capacity, status: status)
+        }
+    }
+
+    /// The server's certificate; nil where none is configured or wanted.
+    private static func certificate(_ context: ServiceContext) throws(TLSError) -> TLSServerContext? {
+        let configuration = context.configuration
+        let level = configuration[Parameters.smtpdTLSSecurityLevel]
+        guard level == "may" || level == "encrypt" || configuration[Parameters.smtpdTLSWrappermode] else { return nil }
+        if let chain = configuration[Parameters.smtpdTLSChainFiles].first { return try TLSServerContext(chainFile: chain) }
+        let certificate = configuration[Parameters.smtpdTLSCertFile]
+        guard !certificate.isEmpty, certificate != "none" else { return nil }
+        let key = configuration[Parameters.smtpdTLSKeyFile]
+        return try TLSServerContext(certificateFile: certificate, keyFile: key.isEmpty ? certificate : key)
+    }
+}

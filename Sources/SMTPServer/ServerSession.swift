@@ -1,0 +1,241 @@
+// One session with a client, from `connect from` to `disconnect from`: a straight line around the state machine of SMTPProtocol.
+//
+// Security: every wait has a deadline; content is taken from the client only as fast as cleanup takes it; a client that vanishes in any state
+// leaves nothing behind but a log line. 250 is said only with a queue id in hand (DESIGN.md, section 1.1).
+
+import MailLog
+import MailModel
+import NIOCore
+import SMTPProtocol
+import ServiceKit
+import TLS
+
+@ServiceActor
+final class ServerSession {
+    private let transport: any SessionTransport
+    private let queue: any QueueDoor
+    private let clock: any SessionClock
+    private let settings: ServerSettings
+    private let log: MailLog
+    private let client: ClientIdentity
+    private let gate: RequestGate
+    /// The local user of a session on standard input; -1 for clients of the network.
+    private let userID: Int64
+    private var session: SMTPServerSession
+    private var tls: TLSSessionFacts?
+    private var arrival: Int64 = 0
+    private var submission: (any Submission)?
+    private var requestStart = NIODeadline.now()
+
+    /// How a session ended.
+    private enum Ending: Hashable {
+        case closed(SMTPCloseReason)
+        case lost
+        case timedOut
+        case tlsFailed
+    }
+
+    init(
+        transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings: ServerSettings, log: MailLog,
+        client: ClientIdentity, serverAddress: String, userID: Int64 = -1
+    ) {
+        self.userID = userID
+        self.transport = transport
+        self.queue = queue
+        self.clock = clock
+        self.settings = settings
+        self.log = log
+        self.client = client
+        gate = RequestGate(settings: settings, client: client, serverAddress: serverAddress, log: log)
+        session = SMTPServerSession(policy: gate.policy)
+    }
+
+    /// Serves the client to the end.
+    ///
+    /// - Parameter refusal: a reply in place of the greeting, after which the connection is closed.
+    func run(refusal: SMTPReply? = nil) async {
+        log.info("connect from \(client.logText)")
+        let ending: Ending
+        if settings.isWrapperMode, !(await handshake(implicit: true)) {
+            ending = .tlsFailed
+        } else {
+            if let refusal { session.terminate(refusal) } else { session.greet() }
+            ending = await converse()
+        }
+        cancelSubmission()
+        switch ending {
+        case .closed(.tooManyErrors): log.info("too many errors after \(session.logPlace) from \(client.logText)")
+        case .closed(.improperPipelining), .closed(.bareNewline), .closed(.framingLost), .closed(.nonSMTP), .closed(.quit),
+            .closed(.terminated):
+            break
+        case .lost: log.info("lost connection after \(session.logPlace) from \(client.logText)")
+        case .timedOut: log.info("timeout after \(session.logPlace) from \(client.logText)")
+        case .tlsFailed: log.info("lost connection after \(settings.isWrapperMode ? "CONNECT" : "STARTTLS") from \(client.logText)")
+        }
+        transport.close()
+        log.info("disconnect from \(client.logText)\(session.counters.logText)")
+    }
+
+    private func converse() async -> Ending {
+        do throws(ConnectionError) {
+            while true {
+                switch session.next() {
+                case .needsInput:
+                    try await flush()
+                    guard let bytes = try await transport.read(deadline: readDeadline()) else { return .lost }
+                    session.receive(bytes.readableBytesView)
+                case .delay(let seconds): await clock.pause(seconds: seconds)
+                case .checkSender(let command): await checkSender(command)
+                case .checkRecipient(let command): await checkRecipient(command)
+                case .verify(let command): await verify(command)
+                case .startContent(let transaction): startContent(transaction)
+                case .content: await takeContent()
+                case .endContent(let transaction): await finish(transaction)
+                case .abandonContent: cancelSubmission()
+                case .startTLS:
+                    try await flush()
+                    guard await handshake(implicit: false) else { return .tlsFailed }
+                    session.tlsStarted()
+                case .note(let note): gate.note(note, session)
+                case .close(let reason):
+                    try await flush()
+                    return .closed(reason)
+                }
+            }
+        } catch {
+            guard case .timedOut = error else { return .lost }
+            transport.write(SMTPReply(421, EnhancedStatusCode(4, 4, 2), "\(settings.policy.hostName) Error: timeout exceeded").wire)
+            return .timedOut
+        }
+    }
+
+    private func flush() async throws(ConnectionError) {
+        let output = session.takeOutput()
+        guard !output.isEmpty else { return }
+        transport.write(output)
+        try await transport.flush(deadline: clock.deadline(after: settings.timeout))
+        requestStart = .now()
+    }
+
+    /// When to stop waiting for the client: each read has its time, or with smtpd_per_request_deadline the whole request has.
+    private func readDeadline() -> NIODeadline {
+        guard settings.usesRequestDeadline else { return clock.deadline(after: settings.timeout) }
+        let earned = session.contentCount / max(1, settings.minimumDataRate)
+        return requestStart + .seconds(Int64(settings.timeout + earned))
+    }
+
+    // MARK: TLS
+
+    private func handshake(implicit: Bool) async -> Bool {
+        do throws(ConnectionError) {
+            let facts = try await transport.startTLS(deadline: clock.deadline(after: settings.startTLSTimeout))
+            tls = facts
+            if implicit { session = SMTPServerSession(policy: gate.policy, isTLSActive: true) }
+            if settings.tlsLogLevel > 0 { log.info(facts.logLine("from \(client.logText)")) }
+            return true
+        } catch {
+            log.info("SSL_accept error from \(client.logText): \(error)")
+            return false
+        }
+    }
+
+    // MARK: The envelope
+
+    private func checkSender(_ command: MailCommand) async {
+        arrival = clock.now()
+        session.answer(nil)
+    }
+
+    private func checkRecipient(_ command: RcptCommand) async {
+        if settings.isStandAlone { return session.answer(nil) }
+        let sender = session.transaction?.mail.sender ?? .null
+        let (verdict, problem) = await queue.verdict(on: command.recipient)
+        if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
+        answer(
+            gate.recipientRefusal(command.recipient, sender: sender, helo: session.heloName, verdict: verdict), verb: .rcpt,
+            recipient: command.recipient)
+    }
+
+    private func verify(_ command: RcptCommand) async {
+        if settings.isStandAlone { return session.answer(nil) }
+        let (verdict, problem) = await queue.verdict(on: command.recipient)
+        if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
+        answer(
+            gate.recipientRefusal(command.recipient, sender: .null, helo: session.heloName, verdict: verdict), verb: .vrfy,
+            recipient: command.recipient)
+    }
+
+    /// Answers and, for a refusal, logs.
+    private func answer(_ refusal: SMTPReply?, verb: SMTPVerb, recipient: MailAddress?) {
+        guard let refusal else { return session.answer(nil) }
+        let reply = gate.softened(refusal)
+        gate.logReject(verb.rawValue, reply, session, recipient: recipient)
+        session.answer(reply)
+    }
+
+    // MARK: The content
+
+    private func startContent(_ transaction: SMTPTransaction) {
+        let refusal = gate.dataRefusal(sender: transaction.mail.sender, helo: session.heloName)
+        answer(refusal, verb: .data, recipient: transaction.recipients.count == 1 ? transaction.recipients.first?.recipient : nil)
+    }
+
+    private func takeContent() async {
+        guard let transaction = session.transaction else { return }
+        let content = session.takeContent()
+        await opened(transaction).send(content)
+    }
+
+    private func finish(_ transaction: SMTPTransaction) async {
+        let content = session.takeContent()
+        if let refusal = gate.endOfDataRefusal(sender: transaction.mail.sender, helo: session.heloName) {
+            cancelSubmission()
+            let reply = gate.softened(refusal)
+            gate.logReject("END-OF-MESSAGE", reply, session, recipient: nil)
+            return session.answer(reply)
+        }
+        let result = await opened(transaction).commit(content)
+        submission = nil
+        switch result {
+        case .queued(let id):
+            log.info("\(id): client=\(client.logText)")
+            session.answer(SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok: queued as \(id)"))
+        case .refused(let reply):
+            gate.logReject(
+                "END-OF-MESSAGE", reply, session,
+                recipient: transaction.recipients.count == 1 ? transaction.recipients.first?.recipient : nil)
+            // A "refusal" that is no refusal would be a lie about durability.
+            session.answer(reply.code >= 400 ? reply : SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error"))
+        case .unavailable(let reason):
+            log.warning("cannot queue mail from \(client.logText): \(gate.cleanupName): \(reason)")
+            session.answer(SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error"))
+        }
+    }
+
+    private func opened(_ transaction: SMTPTransaction) -> any Submission {
+        if let submission { return submission }
+        let opened = queue.submit(envelope(transaction))
+        submission = opened
+        return opened
+    }
+
+    private func cancelSubmission() {
+        submission?.cancel()
+        submission = nil
+    }
+
+    private func envelope(_ transaction: SMTPTransaction) -> Envelope {
+        let facts =
+            settings.isStandAlone
+            ? ClientFacts() : client.facts(protocolName: session.protocolName, helo: session.heloName, tls: tls?.receivedComment ?? "")
+        return Envelope(
+            sender: transaction.mail.sender,
+            recipients: transaction.recipients.map {
+                EnvelopeRecipient($0.recipient, originalRecipient: $0.originalRecipient, notify: $0.notify)
+            },
+            origin: settings.isStandAlone ? .localSubmission : (gate.isHeaderRewriteClient ? .localSMTP : .remoteSMTP), arrival: arrival,
+            client: facts,
+            envelopeID: transaction.mail.envelopeID, returnContent: transaction.mail.returnContent, body: transaction.mail.body,
+            isSMTPUTF8: transaction.mail.isSMTPUTF8, userID: userID)
+    }
+}
