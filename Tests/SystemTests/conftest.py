@@ -53,18 +53,17 @@ class Story:
 
 
 @pytest.fixture
-def place():
-    """A directory that other users may pass through (mailboxes are written with their owners' rights) and whose name is short (the path of
-    a Unix socket has at most 107 octets)."""
-    base = Path(tempfile.mkdtemp(prefix="mt-"))
+def tmp_path():
+    """A directory that others may enter: root's deliveries to files are made with the rights of nobody, and pytest's own is closed to it."""
+    base = Path(tempfile.mkdtemp(prefix="martlet-test-"))
     os.chmod(base, 0o755)
     yield base
     shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.fixture
-def story(place):
-    made = Story(place)
+def story(tmp_path):
+    made = Story(tmp_path)
     yield made
     made.stop()
 

@@ -105,7 +105,6 @@ class Instance:
     # Configuration
 
     def write_configuration(self):
-        # Read as texthash, a postmap(1) source: no colon behind the names.
         (self.config / "aliases").write_text("".join(f"{name} {value}\n" for name, value in self.aliases.items()))
         (self.config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
         options = "".join(f"\n    -o {option}" for option in self.smtpd_options)
