@@ -111,7 +111,7 @@ let package = Package(
         program("martlet", ["Administration"]),
 
         // tests
-        tests("ArchitectureTests", []),
+        tests("ArchitectureTests", ["SystemKit"]),
         tests("SystemKitTests", ["SystemKit"]),
         tests("MailModelTests", ["MailModel"]),
         tests("InternetMessageTests", ["InternetMessage", "MailModel"]),
