@@ -136,11 +136,16 @@ let package = Package(
         tests(
             "BounceTests",
             ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
-        tests("QueueManagerTests", ["QueueManager", "MailModel"]),
+        tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
-        tests("AdministrationTests", ["Administration", "MailModel"]),
+        tests(
+            "AdministrationTests",
+            [
+                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ]
 )

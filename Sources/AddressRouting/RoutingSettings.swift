@@ -9,6 +9,10 @@ struct RoutingSettings: Sendable {
     let origin: [UInt8]
     let completion: AddressCompletion
     let delimiters: [UInt8]
+    /// Who gets mail to the null address.
+    let emptyAddressRecipient: MailAddress
+    /// The sender of notifications about notifications; its local-part always exists.
+    let doubleBounceSender: [UInt8]
     let ownAddresses: OwnAddresses
 
     let localDomains: MatchList
@@ -49,6 +53,8 @@ struct RoutingSettings: Sendable {
             appendsOrigin: configuration[Parameters.appendAtMyorigin], swapsBangPath: configuration[Parameters.swapBangpath],
             allowsPercentHack: configuration[Parameters.allowPercentHack])
         delimiters = Array(configuration[Parameters.recipientDelimiter].utf8)
+        emptyAddressRecipient = MailAddress(configuration[Parameters.emptyAddressRecipient])
+        doubleBounceSender = MailAddress(configuration[Parameters.doubleBounceSender]).localPart
         self.ownAddresses = OwnAddresses(
             interfaces: configuration[Parameters.inetInterfaces], proxies: configuration[Parameters.proxyInterfaces],
             system: { ownAddresses ?? OwnAddresses.ofSystem() })

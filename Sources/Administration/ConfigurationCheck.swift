@@ -101,7 +101,9 @@ struct ConfigurationCheck {
 
     private mutating func checkTables(_ main: Configuration) {
         var seen: Set<String> = []
-        for parameter in Self.tableParameters {
+        // A table that several parameters name is reported once, at one that is set.
+        let parameters = Self.tableParameters.filter { main.line(of: $0.name) != nil } + Self.tableParameters
+        for parameter in parameters {
             for word in main[parameter] where seen.insert(word).inserted {
                 let isSubstituting = parameter.name != "alias_maps"
                 for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {

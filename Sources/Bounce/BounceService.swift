@@ -205,10 +205,19 @@ final class BounceService {
     /// Removes logs that a crash left behind.
     func sweep() async {
         let now = SystemClock.now()
-        switch await onPool({ store throws(SystemError) in try store.sweep(now: now) }) {
-        case .success(let result):
-            for id in result.orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
-        case .failure(let error): log.warning("cannot look for logs without a message: \(error)")
+        for kind in BounceLog.allCases {
+            guard case .success(let ids) = await onPool({ store throws(SystemError) in try store.ids(kind) }) else {
+                log.warning("cannot look for \(kind.directory) logs without a message")
+                continue
+            }
+            for start in stride(from: 0, to: ids.count, by: 200) {
+                let some = Array(ids[start..<min(start + 200, ids.count)])
+                switch await onPool({ store throws(SystemError) in try store.sweep(kind, some, now: now) }) {
+                case .success(let result):
+                    for id in result.orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
+                case .failure(let error): log.warning("cannot look for \(kind.directory) logs without a message: \(error)")
+                }
+            }
         }
     }
 

@@ -63,16 +63,26 @@ final class Conversation {
 
     // MARK: playing
 
-    private func play(_ content: OutgoingContent?) async {
+    private func play(_ given: OutgoingContent?) async {
+        var content = given
         while true {
             switch session.nextAction() {
             case .write(let bytes): peer.write(bytes)
             case .read(let stage): await read(stage)
             case .startTLS: await startTLS()
             case .sendContent:
-                if let content { await send(content) } else { cut() }
+                guard var whole = content else {
+                    cut()
+                    continue
+                }
+                await send(&whole)
             case .sendChunk:
-                if let content { await sendChunk(content) } else { cut() }
+                guard var rest = content else {
+                    cut()
+                    continue
+                }
+                await sendChunk(&rest)
+                content = rest
             case .idle: return
             case .close:
                 if session.failure != nil { peer.abort() }
@@ -116,34 +126,26 @@ final class Conversation {
         peer.abort()
     }
 
-    private func send(_ content: OutgoingContent) async {
+    private func send(_ content: inout OutgoingContent) async {
         var encoder = ClientContentEncoder(facts: content.facts, lineLimit: parameters.lineLengthLimit)
-        var position = 0
-        while position < content.source.length {
-            let piece: [UInt8]
-            do throws(SystemError) { piece = try content.source.piece(at: position) } catch { return cut() }
-            position += piece.count
-            if encoder.isPassthrough {
-                encoder.pass(last: piece)
-                peer.write(piece)
-            } else {
-                peer.write(encoder.encode(piece))
-            }
-            // The last piece goes out together with the end of data.
-            if position < content.source.length, !(await flushContent()) { return }
+        while true {
+            let piece: (bytes: [UInt8], isLast: Bool)
+            do throws(SystemError) { piece = try content.next() } catch { return cut() }
+            peer.write(encoder.encode(piece.bytes))
+            if piece.isLast { break }
+            guard await flushContent() else { return }
         }
+        // The last piece goes out together with the end of data.
         peer.write(encoder.finish())
         if await flushContent() { session.contentSent() }
     }
 
-    private func sendChunk(_ content: OutgoingContent) async {
-        let piece: [UInt8]
-        do throws(SystemError) { piece = try content.source.piece(at: content.chunkPosition) } catch { return cut() }
-        content.chunkPosition += piece.count
-        let isLast = content.chunkPosition >= content.source.length
-        peer.write(ClientContentEncoder.chunkHeader(size: piece.count, isLast: isLast))
-        peer.write(piece)
-        if await flushContent() { session.chunkSent(isLast: isLast) }
+    private func sendChunk(_ content: inout OutgoingContent) async {
+        let piece: (bytes: [UInt8], isLast: Bool)
+        do throws(SystemError) { piece = try content.next() } catch { return cut() }
+        peer.write(ClientContentEncoder.chunkHeader(size: piece.bytes.count, isLast: piece.isLast))
+        peer.write(piece.bytes)
+        if await flushContent() { session.chunkSent(isLast: piece.isLast) }
     }
 
     /// Sends what is written; false where the conversation ended over it.
@@ -163,19 +165,5 @@ final class Conversation {
             peer.abort()
             return false
         }
-    }
-}
-
-/// Content on its way out, for one transaction.
-@ServiceActor
-final class OutgoingContent {
-    nonisolated let source: MessageContent
-    nonisolated let facts: ContentFacts
-    /// Where the next BDAT chunk begins.
-    var chunkPosition = 0
-
-    init(_ source: MessageContent, facts: ContentFacts) {
-        self.source = source
-        self.facts = facts
     }
 }

@@ -27,8 +27,6 @@ final class Delivery {
     var pending: [Int: Pending] = [:]
     var trouble: RecipientOutcome?
     var times: DeliveryTimes
-    /// The conversion to seven bits, made at most once; nil inside where it is impossible.
-    var converted: MessageContent??
 
     private var triedAddresses: Set<String> = []
     private var sessions = 0
@@ -208,12 +206,13 @@ final class Delivery {
             transaction.isSMTPUTF8 = isSMTPUTF8
             transaction.usesChunking = usesChunking
             content = OutgoingContent(source, facts: request.contentFacts)
-        case .convert(let isSMTPUTF8):
-            switch convert() {
+        case .convert(let body, let isSMTPUTF8):
+            switch ContentConversion.prepare(source, facts: request.contentFacts, for: body) {
             case .success(let made):
+                transaction.body = body
                 transaction.isSMTPUTF8 = isSMTPUTF8
-                transaction.size = made.length
-                content = OutgoingContent(made, facts: ContentConversion.facts(after: request.contentFacts))
+                transaction.size = made.size
+                content = made
             case .failure(let refusal):
                 agent.cache.put(conversation, key)
                 return messageFailed(refusal.failure(at: conversation.endpoint.label), conversation, isLast: isLast)
@@ -226,17 +225,5 @@ final class Delivery {
         }
         take(verdicts, indexes, conversation, isLast: isLast)
         agent.cache.put(conversation, key)
-    }
-
-    private func convert() -> Result<MessageContent, ContentConversion.Refusal> {
-        if case .some(let known) = converted { return known.map { .success($0) } ?? .failure(.impossible) }
-        switch ContentConversion.toSevenBits(source) {
-        case .success(let made):
-            converted = .some(made)
-            return .success(made)
-        case .failure(let refusal):
-            if refusal == .impossible { converted = .some(nil) }
-            return .failure(refusal)
-        }
     }
 }

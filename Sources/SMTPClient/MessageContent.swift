@@ -1,4 +1,4 @@
-// The content of a message as it is read for sending: from the descriptor that qmgr passed, in pieces, or from memory after a conversion.
+// The content of a message as it is read for sending: in pieces, from the descriptor that qmgr passed.
 //
 // Security: the agent cannot name the queue file; it has a read-only descriptor, and reads only the range that the request gives.
 // Limits: reads happen on the event loop. The file was written moments ago or is read in large pieces, so they come from the page cache; a
@@ -10,6 +10,7 @@ import SystemKit
 enum MessageContent: Sendable {
     /// A range of an open file, which stays its owner's.
     case file(descriptor: Int32, offset: UInt64, length: UInt64)
+    /// Bytes at hand, for tests.
     case memory([UInt8])
 
     /// Octets read at a time.
@@ -38,13 +39,5 @@ enum MessageContent: Sendable {
             guard !bytes.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "queue file") }
             return bytes
         }
-    }
-
-    /// All of it; for conversions.
-    func all() throws(SystemError) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(length)
-        while out.count < length { out += try piece(at: out.count) }
-        return out
     }
 }

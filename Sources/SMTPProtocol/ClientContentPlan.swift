@@ -26,8 +26,8 @@ public struct ClientMessage: Hashable, Sendable {
 public enum ClientContentPlan: Hashable, Sendable {
     /// As it is, with these parameters.
     case send(body: BodyType, isSMTPUTF8: Bool, usesChunking: Bool)
-    /// After conversion to seven bits (RFC 6152 section 3), with BODY unstated.
-    case convert(isSMTPUTF8: Bool)
+    /// After conversion (RFC 6152 section 3): to what BODY=8BITMIME allows where `body` says so, else to seven bits.
+    case convert(body: BodyType, isSMTPUTF8: Bool)
     /// Not at all; every recipient fails so.
     case refuse(ClientFailure)
 
@@ -60,16 +60,17 @@ public enum ClientContentPlan: Hashable, Sendable {
                 return
             }
             if message.body == .binaryMIME {
-                self = .convert(isSMTPUTF8: isSMTPUTF8)
+                self = .convert(body: offered.offers(.eightBitMIME) ? .eightBitMIME : .unspecified, isSMTPUTF8: isSMTPUTF8)
                 return
             }
         }
         let isEightBit = message.facts.contains(.eightBitBody)
         if isEightBit && !offered.offers(.eightBitMIME) {
-            self = .convert(isSMTPUTF8: isSMTPUTF8)
+            self = .convert(body: .unspecified, isSMTPUTF8: isSMTPUTF8)
             return
         }
-        let body: BodyType = isEightBit || message.body == .eightBitMIME || isSMTPUTF8 ? .eightBitMIME : message.body == .sevenBit ? .sevenBit : .unspecified
+        let isDeclaredEightBit = isEightBit || message.body == .eightBitMIME || isSMTPUTF8
+        let body: BodyType = isDeclaredEightBit ? .eightBitMIME : message.body == .sevenBit ? .sevenBit : .unspecified
         self = .send(body: body, isSMTPUTF8: isSMTPUTF8, usesChunking: false)
     }
 }

@@ -88,9 +88,12 @@ import Testing
     @Test func forgetAndSweep() throws {
         let alive = try fixture.queue(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
         for log in BounceLog.allCases { _ = store.append([QueueFixture.record(log), QueueFixture.record(log, id: alive)]) }
-        #expect(try store.sweep(now: SystemClock.now()) == (0, []))
+        #expect(try store.ids(.trace).count == 2)
+        #expect(try store.sweep(.trace, [id, alive], now: SystemClock.now()) == (0, []))
         let late = SystemClock.now() + 90_000_000_000
-        #expect(try store.sweep(now: late) == (2, [id]))
+        #expect(try store.sweep(.trace, [id, alive], now: late) == (1, []))
+        #expect(try store.sweep(.defer, [id, alive], now: late) == (1, []))
+        #expect(try store.sweep(.bounce, [id, alive], now: late) == (0, [id]))
         #expect(try store.read(.bounce, id).records.count == 1)
         #expect(try store.read(.trace, id).records.isEmpty)
         #expect(try store.read(.defer, alive).records.count == 1)

@@ -56,6 +56,24 @@ import Testing
         ])
     }
 
+    @Test func eightBitsAreConvertedForAHostThatTakesSeven() async {
+        let world = Self.world(HostScript(ehlo: "250-mx\r\n250 SIZE"))
+        let content = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n.caf\u{e9} = yes\r\n"
+        let reply = await world.deliver(nextHop: "[10.0.0.1]", content: content, facts: [.eightBitBody, .leadingDots], body: .eightBitMIME)
+        #expect(reply.outcomes.map(\.action) == [.relayedWithoutDSN])
+        #expect(world.messages.first?.content.hasSuffix("Content-Transfer-Encoding: quoted-printable\r\n\r\n=2Ecaf=C3=A9 =3D yes\r\n") == true)
+        #expect(world.dialogue.contains("10.0.0.1: MAIL FROM:<s@sender.example> SIZE=\(content.utf8.count * 3 / 2)"))
+    }
+
+    @Test func whatCannotBeConvertedComesBack() async {
+        let world = Self.world(HostScript(ehlo: "250 mx"))
+        let content = "MIME-Version: 1.0\r\nContent-Type: message/partial; number=1; id=x\r\n\r\ncaf\u{e9}\r\n"
+        let reply = await world.deliver(nextHop: "[10.0.0.1]", content: content, facts: [.eightBitBody], body: .eightBitMIME)
+        #expect(reply.outcomes.map(\.status) == [EnhancedStatusCode(5, 6, 3)])
+        #expect(reply.outcomes[0].reason.hasPrefix("message cannot be converted as host 10.0.0.1[10.0.0.1] requires: "))
+        #expect(!world.dialogue.contains { $0.contains("MAIL") })
+    }
+
     @Test func lostInTheMiddleOfNothing() async {
         let world = Self.world(HostScript(cutsAt: "."))
         let reply = await world.deliver(nextHop: "[10.0.0.1]")

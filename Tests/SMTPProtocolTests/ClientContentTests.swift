@@ -93,11 +93,13 @@ import Testing
     @Test func plans() {
         #expect(Self.plan([], offers: []) == .send(body: .unspecified, isSMTPUTF8: false, usesChunking: false))
         #expect(Self.plan([.eightBitBody], offers: [.eightBitMIME]) == .send(body: .eightBitMIME, isSMTPUTF8: false, usesChunking: false))
-        #expect(Self.plan([.eightBitBody], offers: []) == .convert(isSMTPUTF8: false))
+        #expect(Self.plan([.eightBitBody], offers: []) == .convert(body: .unspecified, isSMTPUTF8: false))
         #expect(
             Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.chunking, .binaryMIME, .eightBitMIME])
                 == .send(body: .binaryMIME, isSMTPUTF8: false, usesChunking: true))
-        #expect(Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.eightBitMIME]) == .convert(isSMTPUTF8: false))
+        #expect(
+            Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.eightBitMIME]) == .convert(body: .eightBitMIME, isSMTPUTF8: false))
+        #expect(Self.plan([.binary], body: .binaryMIME, offers: []) == .convert(body: .unspecified, isSMTPUTF8: false))
         guard case .refuse(let big) = Self.plan([], offers: [.size], limit: 999) else { Issue.record("999 took 1000"); return }
         #expect("\(big.status) \(big.reason)" == "5.3.4 message size 1000 exceeds size limit 999 of server h[1]")
         #expect(Self.plan([], offers: [.size], limit: 1000) == .send(body: .unspecified, isSMTPUTF8: false, usesChunking: false))
