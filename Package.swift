@@ -133,6 +133,9 @@ let package = Package(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
+        tests(
+            "BounceTests",
+            ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
