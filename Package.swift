@@ -134,10 +134,10 @@ let package = Package(
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel"]),
-        tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
+        tests("LocalDeliveryTests", ["LocalDelivery", "AddressRouting", "LookupTables", "MailIPC", "MailModel", "SystemKit"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
-        tests("SubmissionTests", ["Submission", "MailModel"]),
+        tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",
             [
