@@ -102,8 +102,8 @@ struct ConfigurationCheck {
     private mutating func checkTables(_ main: Configuration) {
         var seen: Set<String> = []
         // A table that several parameters name is reported once, at one that is set.
-        let isSetFirst = { (a: Parameter<[String]>, b: Parameter<[String]>) in main.line(of: a.name) != nil && main.line(of: b.name) == nil }
-        for parameter in Self.tableParameters.sorted(by: isSetFirst) {
+        let parameters = Self.tableParameters.filter { main.line(of: $0.name) != nil } + Self.tableParameters
+        for parameter in parameters {
             for word in main[parameter] where seen.insert(word).inserted {
                 let isSubstituting = parameter.name != "alias_maps"
                 for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {

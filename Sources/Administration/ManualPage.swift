@@ -34,6 +34,7 @@ enum ManualPage {
         out += text("(\(kind(declaration)); default: \(value))")
         out += text(declaration.summary)
         if !declaration.discussion.isEmpty { out += text(declaration.discussion) }
+        if Parameters.withoutEffect.contains(declaration.name) { return out + text("In this version it has no effect.") }
         if !declaration.programs.isEmpty { out += text("Read by \(declaration.programs.joined(separator: ", ")).") }
         return out
     }

@@ -15,7 +15,8 @@ final class ServerSession {
     private let transport: any SessionTransport
     private let queue: any QueueDoor
     private let clock: any SessionClock
-    private let settings: ServerSettings
+    private let shared: SharedSettings
+    private var settings: ServerSettings { _read { yield shared.settings } }
     private let log: MailLog
     private let client: ClientIdentity
     private let gate: RequestGate
@@ -36,17 +37,17 @@ final class ServerSession {
     }
 
     init(
-        transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings: ServerSettings, log: MailLog,
+        transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings shared: SharedSettings, log: MailLog,
         client: ClientIdentity, serverAddress: String, userID: Int64 = -1
     ) {
         self.userID = userID
         self.transport = transport
         self.queue = queue
         self.clock = clock
-        self.settings = settings
+        self.shared = shared
         self.log = log
         self.client = client
-        gate = RequestGate(settings: settings, client: client, serverAddress: serverAddress, log: log)
+        gate = RequestGate(settings: shared, client: client, serverAddress: serverAddress, log: log)
         session = SMTPServerSession(policy: gate.policy)
     }
 

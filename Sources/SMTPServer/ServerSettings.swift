@@ -10,6 +10,12 @@ struct ServerConfigurationError: Error, CustomStringConvertible {
     let description: String
 }
 
+/// The settings, once in memory for all sessions of a process.
+final class SharedSettings: Sendable {
+    let settings: ServerSettings
+    init(_ settings: ServerSettings) { self.settings = settings }
+}
+
 /// The settings of one service.
 struct ServerSettings: Sendable {
     var policy: SMTPServerPolicy
