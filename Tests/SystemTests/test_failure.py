@@ -41,13 +41,11 @@ def test_a_full_disk_is_told_as_such_and_accepts_nothing_by_half(story):
             assert c.transaction("anna@sender.test", HEADER.format("first") + "x\r\n.\r\n")[0] == 250
         host.wait_for_mail("anna")
         host.wait_until_empty()
-        with open(filler, "wb") as f:
-            try:
-                while True:
-                    f.write(b"\0" * 4096)
-                    f.flush()
-            except OSError:
-                pass
+        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError, match="No space"):
+            while True:
+                os.write(descriptor, b"\0" * 4096)
+        os.close(descriptor)
         with Dialogue(host.port) as c:
             c.ehlo()
             for _ in range(2):
@@ -138,6 +136,12 @@ def test_unknown_parameters_are_reported_with_the_nearest_name(story):
 
 
 def test_a_reload_with_a_bad_file_keeps_the_old_configuration_and_says_so(alone):
+    # Programs read main.cf when they start: they are all up before it is spoilt.
+    with Dialogue(alone.port) as c:
+        c.ehlo()
+        assert c.transaction("anna@sender.test", HEADER.format("before") + "x\r\n.\r\n")[0] == 250
+    alone.wait_for_mail("anna")
+    alone.wait_until_empty()
     good = (alone.config / "main.cf").read_text()
     (alone.config / "main.cf").write_text(good + "message_size_limit = many\n")
     assert alone.martlet("reload").returncode == 78
@@ -146,7 +150,7 @@ def test_a_reload_with_a_bad_file_keeps_the_old_configuration_and_says_so(alone)
     with Dialogue(alone.port) as c:
         assert c.ehlo()["SIZE"] == ["10240000"]
         assert c.transaction("anna@sender.test", HEADER.format("old") + "x\r\n.\r\n")[0] == 250
-    only(alone.wait_for_mail("anna"))
+    alone.wait_for_mail("anna", 2)
     (alone.config / "main.cf").write_text(good + "message_size_limit = 54321\n")
     alone.martlet("reload", check=0)
 
