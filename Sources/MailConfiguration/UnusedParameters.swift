@@ -26,4 +26,10 @@ extension Parameters {
         "smtpd_tls_mandatory_protocols", "smtpd_tls_protocols", "smtpd_tls_received_header", "syslog_facility", "trace_service_name",
         "trigger_timeout", "virtual_mailbox_lock",
     ]
+
+    /// Those of them whose setting disappoints nobody, so that it is no warning.
+    static let harmlessWithoutEffect: Set<String> = [
+        "backwards_bounce_logfile_compatibility", "biff", "compatibility_level", "data_directory", "enable_long_queue_ids",
+        "fork_attempts", "fork_delay", "hash_queue_depth", "hash_queue_names", "ipc_idle", "max_use", "smtp_pix_workarounds",
+    ]
 }
