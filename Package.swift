@@ -133,7 +133,7 @@ let package = Package(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
-        tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
+        tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit", .product(name: "NIOCore", package: "swift-nio")]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
