@@ -3,6 +3,7 @@
 import LookupTables
 import MailConfiguration
 import MailModel
+import SystemKit
 
 struct RoutingSettings: Sendable {
     let hostName: String
@@ -57,7 +58,7 @@ struct RoutingSettings: Sendable {
         doubleBounceSender = MailAddress(configuration[Parameters.doubleBounceSender]).localPart
         self.ownAddresses = OwnAddresses(
             interfaces: configuration[Parameters.inetInterfaces], proxies: configuration[Parameters.proxyInterfaces],
-            system: { ownAddresses ?? OwnAddresses.ofSystem() })
+            system: { ownAddresses ?? InterfaceAddresses.all() })
 
         localDomains = list(Parameters.mydestination)
         virtualAliasDomains = list(Parameters.virtualAliasDomains)

@@ -1,8 +1,8 @@
 // The logs of recipients: bounce/ID, defer/ID, trace/ID in the queue directory. One file a message, one line a record.
 //
-// A line is base64 of a checksum and the encoded BounceRecord, between two line feeds. A line that a crash tore is thus cut off from the next
-// one, is recognized by its checksum, and is skipped: nobody was told that it is there. Records of the bounce and trace logs are durable when
-// `append` returns (data synced, and the directory when the file is new); the defer log only informs and is not synced.
+// A line is base64 of a checksum and the encoded BounceRecord, between two line feeds. A line that a crash tore is thus cut off from the
+// next one, is recognized by its checksum, and is skipped: nobody was told that it is there. Records of the bounce and trace logs are
+// durable when `append` returns (data synced, and the directory when the file is new); the defer log only informs and is not synced.
 //
 // Several bounce processes may work at a time: every change is made under flock(2) on the file, and a file that was removed while its lock
 // was awaited is opened anew, so that no record goes into a file without a name.
@@ -131,27 +131,31 @@ struct BounceLogStore: Sendable {
         for log in BounceLog.allCases { try unlinkIfPresent(path(log, id)) }
     }
 
-    /// Removes defer and trace logs that were not touched for a day and whose message is gone; returns how many. Bounce logs stay: they hold
-    /// failures that nobody was told of, and are returned for a warning.
-    func sweep(now: Int64) throws(SystemError) -> (removed: Int, orphans: [QueueID]) {
+    /// Removes defer and trace logs that were not touched for a day and whose message is gone. Bounce logs stay: they hold failures that
+    /// nobody was told of; their ids are returned for a warning.
+    ///
+    /// - Parameter ids: of logs to look at; a few at a time, so that appending does not wait.
+    func sweep(_ log: BounceLog, _ ids: [QueueID], now: Int64) throws(SystemError) -> (removed: Int, orphans: [QueueID]) {
         var removed = 0
         var orphans: [QueueID] = []
-        for log in BounceLog.allCases {
-            let names = try Files.directoryEntries(directory(log))
-            for id in names.compactMap({ QueueID($0) }) {
-                guard try Files.exists(path(log, id)), now - (try Files.status(of: path(log, id)).modified) > 86_400_000_000 else { continue }
-                // Twice, because the file may be moved from one directory to the other between two looks.
-                if try isQueued(id) { continue }
-                if try isQueued(id) { continue }
-                if log == .bounce {
-                    orphans.append(id)
-                } else {
-                    try unlinkIfPresent(path(log, id))
-                    removed += 1
-                }
+        for id in ids {
+            guard try Files.exists(path(log, id)), now - (try Files.status(of: path(log, id)).modified) > 86_400_000_000 else { continue }
+            // Twice, because the file may be moved from one directory to the other between two looks.
+            if try isQueued(id) { continue }
+            if try isQueued(id) { continue }
+            if log == .bounce {
+                orphans.append(id)
+            } else {
+                try unlinkIfPresent(path(log, id))
+                removed += 1
             }
         }
         return (removed, orphans)
+    }
+
+    /// The messages that have a log.
+    func ids(_ log: BounceLog) throws(SystemError) -> [QueueID] {
+        try Files.directoryEntries(directory(log)).compactMap { QueueID($0) }
     }
 
     private func isQueued(_ id: QueueID) throws(SystemError) -> Bool {
@@ -164,7 +168,7 @@ struct BounceLogStore: Sendable {
     private func unlinkIfPresent(_ path: String) throws(SystemError) {
         do {
             try Files.unlink(path)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return
         }
     }

@@ -1,7 +1,7 @@
 // bounce: keeps the logs of failed, deferred and traced recipients, and posts reports made from them.
 //
-// The order that keeps a failure from being lost: qmgr marks a recipient as bounced only after `append` was acknowledged, which is after the
-// record is durable; the log goes only after the report is durable in the queue; qmgr removes the message only after `notify` was
+// The order that keeps a failure from being lost: qmgr marks a recipient as bounced only after `append` was acknowledged, which is after
+// the record is durable; the log goes only after the report is durable in the queue; qmgr removes the message only after `notify` was
 // acknowledged. A crash between any two of these steps leads to a second report, never to none. The window for a second one is from the
 // commit of the report to the removal of the log.
 //
@@ -107,7 +107,9 @@ final class BounceService {
                 case .failure(let error): results = records.map { _ in error }
                 }
                 for (waiting, error) in zip(batch, results) {
-                    if let error { log.warning("\(waiting.record.queueID): cannot append to the \(waiting.record.log.directory) log: \(error)") }
+                    if let error {
+                        log.warning("\(waiting.record.queueID): cannot append to the \(waiting.record.log.directory) log: \(error)")
+                    }
                     waiting.done.resume(returning: error.map { "\($0)" })
                 }
             }
@@ -184,7 +186,8 @@ final class BounceService {
                 recipients: planned.records.map { ReportedRecipient(recipient: $0.recipient, outcome: $0.outcome, time: $0.time) },
                 retryUntil: notice.retryUntil, returned: returned)
             let envelope = Envelope(
-                sender: planned.sender, recipients: [EnvelopeRecipient(planned.recipient)], origin: .notification, arrival: SystemClock.now(),
+                sender: planned.sender, recipients: [EnvelopeRecipient(planned.recipient)], origin: .notification,
+                arrival: SystemClock.now(),
                 body: report.hasEightBit ? .eightBitMIME : .sevenBit, isSMTPUTF8: report.isInternationalized)
             switch await poster.post(envelope, content: report.message(to: planned.recipient)) {
             case .success(let newID):
@@ -202,10 +205,19 @@ final class BounceService {
     /// Removes logs that a crash left behind.
     func sweep() async {
         let now = SystemClock.now()
-        switch await onPool({ store throws(SystemError) in try store.sweep(now: now) }) {
-        case .success(let result):
-            for id in result.orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
-        case .failure(let error): log.warning("cannot look for logs without a message: \(error)")
+        for kind in BounceLog.allCases {
+            guard case .success(let ids) = await onPool({ store throws(SystemError) in try store.ids(kind) }) else {
+                log.warning("cannot look for \(kind.directory) logs without a message")
+                continue
+            }
+            for start in stride(from: 0, to: ids.count, by: 200) {
+                let some = Array(ids[start..<min(start + 200, ids.count)])
+                switch await onPool({ store throws(SystemError) in try store.sweep(kind, some, now: now) }) {
+                case .success(let result):
+                    for id in result.orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
+                case .failure(let error): log.warning("cannot look for \(kind.directory) logs without a message: \(error)")
+                }
+            }
         }
     }
 

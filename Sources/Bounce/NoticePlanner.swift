@@ -37,7 +37,8 @@ struct PlannedReport: Equatable, Sendable {
     var records: [BounceRecord]
     /// The words between queue id and new queue id in the log.
     var logWords: String
-    /// The log of the message may go only after this report is queued. A copy for the postmaster is not worth a second report to the sender.
+    /// The log of the message may go only after this report is queued. A copy for the postmaster is not worth a second report to the
+    /// sender.
     var isRequired: Bool
 }
 

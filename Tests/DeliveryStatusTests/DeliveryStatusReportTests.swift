@@ -97,8 +97,8 @@ import Testing
             Action: failed
             Status: 5.1.1
             Remote-MTA: dns; mx.receiver.test
-            Diagnostic-Code: smtp; 550 5.1.1 <matt@receiver.test>: Recipient
-                address rejected: User unknown
+            Diagnostic-Code: smtp; 550 5.1.1 <matt@receiver.test>: Recipient address
+             rejected: User unknown
 
             --\(boundary)
             Content-Description: Undelivered Message

@@ -49,7 +49,9 @@ import Testing
         }
         var read = Set(declarations.filter { mentioned.contains($0.key) || mentioned.contains($0.value) }.values)
         // Limits of transports are read by their suffix, and a default may name another parameter.
-        for parameter in TransportParameter.allCases { read.formUnion(declarations.values.filter { $0.hasSuffix(parameter.rawValue) }) }
+        for parameter in TransportParameter.allCases where parameter != .recipientLimit {
+            read.formUnion(declarations.values.filter { $0.hasSuffix(parameter.rawValue) })
+        }
         var isGrowing = true
         while isGrowing {
             let before = read.count

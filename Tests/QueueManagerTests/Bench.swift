@@ -56,7 +56,7 @@ final class FakeAgents: DeliveryAgents {
         inFlight -= 1
         return answer(request)
     }
-    func capacity(of transport: String) -> Int { 1 }
+    var onCapacity: (@ServiceActor (String, Int) -> Void)?
     func letGo() {
         isHeld = false
         let all = waiters

@@ -210,3 +210,19 @@ import Testing
         #expect(bench.bounce.notices.isEmpty)
     }
 }
+
+/// A process limit of 1 is one delivery at a time until the agent says that it takes more.
+@Test func anAgentWithAnEventLoopTakesManyDeliveries() async throws {
+    let settings = QueueManagerSettings(policy: { _ in TransportPolicy(processLimit: 1) })
+    try await onBench(settings: settings) { bench in
+        bench.agents.isHeld = true
+        for number in 0..<5 { bench.manager.arrived(try bench.write(to: ["a@site\(number).test"])) }
+        await bench.agents.begun(1)
+        #expect(bench.agents.requests.count == 1)
+        bench.agents.onCapacity?("smtp", 250)
+        await bench.agents.begun(5)
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(try bench.count(.incoming) == 0)
+    }
+}
