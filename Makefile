@@ -52,9 +52,9 @@ lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	mandoc -Tlint -Wwarning man/man*/*
 
-# The page of main.cf is made from the declarations of the parameters; a test compares the two.
+# The parameter page comes from the declarations in MailConfiguration; a test compares.
 man: build
-	$(BIN)/martlet config --man >man/man5/martlet_main.cf.5
+	$(BIN)/martlet config --man > man/man5/martlet_main.cf.5
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
