@@ -16,6 +16,11 @@ extension QueueManager {
             await remove(message)
             return
         }
+        if message.wish == .forget {
+            end(message)
+            if message.hasLogs { await bounce.forget(message.id) }
+            return
+        }
         let sender = message.envelope.sender
         if !message.isFinished && message.wish == nil
             && settings.retry.isExpired(arrival: message.envelope.arrival, isNullSender: sender.isNull, now: clock.now())
