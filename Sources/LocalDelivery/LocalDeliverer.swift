@@ -1,5 +1,6 @@
 // One delivery request: one message, some recipients, all of its ends on this host.
 
+import LookupTables
 import MailModel
 import SystemKit
 
@@ -110,9 +111,16 @@ final class LocalDeliverer {
                     return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot access home directory: \(error)", relay: "local")
                 }
             }
-            if !settings.mailboxCommand.isEmpty {
+            let command: [UInt8]
+            do throws(LookupError) {
+                command = try tables.mailboxCommand(part.user) ?? Array(settings.mailboxCommand.utf8)
+            } catch {
+                warn("\(error)")
+                return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "mailbox_command_maps lookup failure", relay: "local")
+            }
+            if !command.isEmpty {
                 return run(
-                    Array(settings.mailboxCommand.utf8), as: identity, user: user, part: part, address: address, top: top, sender: sender,
+                    command, as: identity, user: user, part: part, address: address, top: top, sender: sender,
                     withDeliveredTo: true)
             }
             if settings.homeMailbox.isEmpty {

@@ -122,8 +122,8 @@ struct MboxDelivery {
         if size > 0, try file.pread(upTo: 1, at: size - 1) != [UInt8(ascii: "\n")] { start.insert(UInt8(ascii: "\n"), at: 0) }
         let descriptor = file.rawValue
         do {
-            try content.forEachStoredPiece(header: start, form: form) { piece throws(SystemError) in
-                try identity.perform { () throws(SystemError) in
+            try identity.perform { () throws(SystemError) in
+                try content.forEachStoredPiece(header: start, form: form) { piece throws(SystemError) in
                     try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.writeAll(piece) }
                 }
             }

@@ -5,8 +5,8 @@
 extension Parameters {
     /// Names that have no effect. Setting one to anything but its default is a warning.
     public static let withoutEffect: Set<String> = [
-        "allow_min_user", "always_add_missing_headers", "always_bcc", "authorized_flush_users", "authorized_mailq_users",
-        "authorized_submit_users", "backwards_bounce_logfile_compatibility", "best_mx_transport", "biff", "bounce_template_file",
+        "allow_min_user", "always_add_missing_headers", "always_bcc", "backwards_bounce_logfile_compatibility", "best_mx_transport", "biff",
+        "bounce_template_file",
         "command_execution_directory", "compatibility_level", "confirm_delay_cleared", "daemon_timeout", "data_directory",
         "defer_service_name", "disable_dns_lookups", "duplicate_filter_limit", "enable_long_queue_ids", "enable_original_recipient",
         "error_notice_recipient", "error_transport_name", "expand_owner_alias", "export_environment", "fork_attempts", "fork_delay",

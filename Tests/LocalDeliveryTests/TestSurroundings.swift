@@ -86,7 +86,7 @@ final class TestSurroundings {
                 if isUserDatabaseDown { throw SystemError(errno: 5, operation: "look up user", object: name) }
                 return users.contains(name) ? record(name) : nil
             },
-            defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+            mailboxCommand: { _ throws(LookupError) in nil }, defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
         let deliverer = LocalDeliverer(
             DeliveryMessage(queueID: id, envelope: envelope, activated: 0, received: 0),
             content: try MessageContent(
