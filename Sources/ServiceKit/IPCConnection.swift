@@ -218,6 +218,8 @@ public final class IPCConnection {
         if frame.stream == 0 {
             if frame.type == MultiplexerFrame.goAway && !isServer {
                 isDraining = true
+                // A stream without an end of its own must be ended now: the server waits for it.
+                for open in Array(streams.values) { open.onGoAway?() }
                 if streams.isEmpty { close(.broken("drained")) }
                 return
             }

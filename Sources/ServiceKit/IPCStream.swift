@@ -22,6 +22,8 @@ public final class IPCStream {
     private var reader: CheckedContinuation<Void, Never>?
     private var writer: CheckedContinuation<Void, Never>?
     private var timedOut = false
+    /// Client: called when the server asks for no more streams. Who keeps a stream open for long finishes it here, and opens another.
+    public var onGoAway: (@ServiceActor () -> Void)?
 
     init(id: UInt32, connection: IPCConnection) {
         self.id = id
