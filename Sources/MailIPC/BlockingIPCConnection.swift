@@ -75,7 +75,7 @@ public final class BlockingIPCConnection {
         while credit[stream, default: IPCFrame.initialCredit] <= 0 {
             if pending.contains(where: { $0.stream == stream }) { return }
             guard let frame = try nextFrame() else { throw .broken("closed by the other end") }
-            if frame.type == MultiplexerFrame.credit { continue }
+            if frame.type == MultiplexerFrame.credit || frame.stream == 0 { continue }
             pending.append(frame)
             // An answer before the request is whole is a refusal: the caller reads it next.
             if frame.stream == stream { return }
@@ -94,7 +94,8 @@ public final class BlockingIPCConnection {
     public func receive() throws(IPCError) -> IPCFrame? {
         if !pending.isEmpty { return pending.removeFirst() }
         while let frame = try nextFrame() {
-            if frame.type != MultiplexerFrame.credit { return frame }
+            // Stream 0 is the connection's: a goAway is no answer, and what is under way is still answered.
+            if frame.type != MultiplexerFrame.credit && frame.stream != 0 { return frame }
         }
         return nil
     }
