@@ -111,7 +111,7 @@ let package = Package(
         program("martlet", ["Administration"]),
 
         // tests
-        tests("ArchitectureTests", []),
+        tests("ArchitectureTests", ["SystemKit"]),
         tests("SystemKitTests", ["SystemKit"]),
         tests("MailModelTests", ["MailModel"]),
         tests("InternetMessageTests", ["InternetMessage", "MailModel"]),
@@ -133,11 +133,19 @@ let package = Package(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
         tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
-        tests("QueueManagerTests", ["QueueManager", "MailModel"]),
+        tests(
+            "BounceTests",
+            ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
+        tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailModel"]),
-        tests("AdministrationTests", ["Administration", "MailModel"]),
+        tests(
+            "AdministrationTests",
+            [
+                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ]
 )

@@ -44,7 +44,8 @@ mydestination = \$myhostname, \$mydomain, localhost
 mynetworks = 127.0.0.0/8 [::1]/128
 inet_interfaces = 127.0.0.1
 smtpd_peername_lookup = no
-alias_maps = texthash:$base/etc/aliases
+alias_maps = lmdb:$base/etc/aliases
+alias_database = \$alias_maps
 local_recipient_maps = \$alias_maps
 END
 cat >"$base/etc/aliases" <<END
@@ -97,6 +98,8 @@ has_mail() { [ "$(find "$base/mail/$1/new" -type f 2>/dev/null | wc -l)" -ge 1 ]
 removed() { [ "$(grep -c ': removed' "$base/mail.log")" -ge 2 ]; }
 
 say "Starting a private instance in $base"
+# As newaliases does: builds the indexed form of the aliases file.
+MAIL_CONFIG="$base/etc" "$bin/sendmail" -bi
 "$bin/master" -c "$base/etc" </dev/null &
 master_pid=$!
 wait_for 30 listens

@@ -40,9 +40,9 @@ public struct AddressRouter: Sendable {
         return .other
     }
 
-    /// Where `recipient` goes. The null address goes to `MAILER-DAEMON` of this system, as in Postfix (`empty_address_recipient`).
+    /// Where `recipient` goes. The null address goes to `empty_address_recipient`, as in Postfix.
     public func resolve(_ recipient: MailAddress) -> RoutingResult {
-        let recipient = complete(recipient.isNull ? MailAddress("MAILER-DAEMON") : recipient)
+        let recipient = complete(recipient.isNull ? settings.emptyAddressRecipient : recipient)
         // RFC 3463 section 3.2, X.1.3: bad destination mailbox address syntax.
         guard !recipient.localPart.isEmpty, DomainSyntax.isRoutable(recipient.domain) else {
             return .failed(EnhancedStatusCode(5, 1, 3), "bad address syntax")

@@ -7,7 +7,7 @@ public import MailModel
 extension AddressRouter {
     /// The class of `recipient`, and whether it is listed in the recipient table of that class. A recipient with a virtual alias is known.
     public func verify(recipient: MailAddress) -> RecipientVerdict {
-        let recipient = complete(recipient.isNull ? MailAddress("MAILER-DAEMON") : recipient)
+        let recipient = complete(recipient.isNull ? settings.emptyAddressRecipient : recipient)
         var addressClass = AddressClass.other
         do throws(LookupError) {
             addressClass = try self.addressClass(of: recipient.domain)
@@ -39,13 +39,15 @@ extension AddressRouter {
         case .virtualAlias, .other: return .known
         }
         if map.isEmpty { return .known }
-        if addressClass == .local && AddressRouter.isOfTheMailSystem(recipient.localPart) { return .known }
+        if addressClass == .local && isOfTheMailSystem(recipient.localPart) { return .known }
         if try isListed(map) { return .known }
         return .unknown(EnhancedStatusCode(5, 1, 1), "User unknown in \(table)")
     }
 
     /// Addresses that every mail system takes: `postmaster` (RFC 5321 section 4.5.1), and the two that notifications come from.
-    private static func isOfTheMailSystem(_ localPart: [UInt8]) -> Bool {
-        ["postmaster", "mailer-daemon", "double-bounce"].contains { ASCII.equalsIgnoringCase(localPart, $0.utf8) }
+    private func isOfTheMailSystem(_ localPart: [UInt8]) -> Bool {
+        [Array("postmaster".utf8), Array("mailer-daemon".utf8), settings.doubleBounceSender].contains {
+            ASCII.equalsIgnoringCase(localPart, $0)
+        }
     }
 }

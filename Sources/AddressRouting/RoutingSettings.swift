@@ -3,12 +3,17 @@
 import LookupTables
 import MailConfiguration
 import MailModel
+import SystemKit
 
 struct RoutingSettings: Sendable {
     let hostName: String
     let origin: [UInt8]
     let completion: AddressCompletion
     let delimiters: [UInt8]
+    /// Who gets mail to the null address.
+    let emptyAddressRecipient: MailAddress
+    /// The sender of notifications about notifications; its local-part always exists.
+    let doubleBounceSender: [UInt8]
     let ownAddresses: OwnAddresses
 
     let localDomains: MatchList
@@ -49,9 +54,11 @@ struct RoutingSettings: Sendable {
             appendsOrigin: configuration[Parameters.appendAtMyorigin], swapsBangPath: configuration[Parameters.swapBangpath],
             allowsPercentHack: configuration[Parameters.allowPercentHack])
         delimiters = Array(configuration[Parameters.recipientDelimiter].utf8)
+        emptyAddressRecipient = MailAddress(configuration[Parameters.emptyAddressRecipient])
+        doubleBounceSender = MailAddress(configuration[Parameters.doubleBounceSender]).localPart
         self.ownAddresses = OwnAddresses(
             interfaces: configuration[Parameters.inetInterfaces], proxies: configuration[Parameters.proxyInterfaces],
-            system: { ownAddresses ?? OwnAddresses.ofSystem() })
+            system: { ownAddresses ?? InterfaceAddresses.all() })
 
         localDomains = list(Parameters.mydestination)
         virtualAliasDomains = list(Parameters.virtualAliasDomains)

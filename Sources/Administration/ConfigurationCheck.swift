@@ -101,7 +101,9 @@ struct ConfigurationCheck {
 
     private mutating func checkTables(_ main: Configuration) {
         var seen: Set<String> = []
-        for parameter in Self.tableParameters {
+        // A table that several parameters name is reported once, at one that is set.
+        let parameters = Self.tableParameters.filter { main.line(of: $0.name) != nil } + Self.tableParameters
+        for parameter in parameters {
             for word in main[parameter] where seen.insert(word).inserted {
                 let isSubstituting = parameter.name != "alias_maps"
                 for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {
@@ -121,24 +123,25 @@ struct ConfigurationCheck {
         if host.hasPrefix("[") != host.contains("]") { error("relayhost", "\"\(host)\" has a bracket without the other one") }
     }
 
+    /// In a private instance of root's (`mail_owner = root`) no other account is needed.
     private mutating func checkAccounts(_ main: Configuration) {
         do throws(SystemError) {
-            var ids: [String: UInt32] = [:]
-            for parameter in [Parameters.mailOwner, Parameters.networkOwner, Parameters.defaultPrivs] {
-                if let user = try UserDatabase.user(named: main[parameter]) {
-                    ids[parameter.name] = user.uid
-                } else {
-                    error(parameter.name, "there is no user \(main[parameter])")
-                }
-            }
-            if let mail = ids["mail_owner"], mail == ids["network_owner"], mail != 0 {
-                error("network_owner", "is the same user as mail_owner, but must own nothing")
-            }
+            let mail = try account(Parameters.mailOwner, main)
+            if mail == 0 { return }
+            let network = try account(Parameters.networkOwner, main)
+            _ = try account(Parameters.defaultPrivs, main)
+            if let mail, mail == network { error("network_owner", "is the same user as mail_owner, but must own nothing") }
             let group = main[Parameters.setgidGroup]
             if try UserDatabase.group(named: group) == nil { error("setgid_group", "there is no group \(group)") }
         } catch {
             self.error("mail_owner", error.description)
         }
+    }
+
+    private mutating func account(_ parameter: Parameter<String>, _ main: Configuration) throws(SystemError) -> UInt32? {
+        if let user = try UserDatabase.user(named: main[parameter]) { return user.uid }
+        error(parameter.name, "there is no user \(main[parameter])")
+        return nil
     }
 
     private mutating func checkServices(_ master: MasterFile, _ main: Configuration) {

@@ -34,6 +34,7 @@ enum ManualPage {
         out += text("(\(kind(declaration)); default: \(value))")
         out += text(declaration.summary)
         if !declaration.discussion.isEmpty { out += text(declaration.discussion) }
+        if Parameters.withoutEffect.contains(declaration.name) { return out + text("In this version it has no effect.") }
         if !declaration.programs.isEmpty { out += text("Read by \(declaration.programs.joined(separator: ", ")).") }
         return out
     }
@@ -124,7 +125,7 @@ enum ManualPage {
         The value, or the text if the value is empty.
         .It Ic ${name?{text1}:{text2}}
         The first text if the value is not empty, else the second.
-        .It Ic ${{a} == {b} ? {text1} : {text2}}
+        .It Ic "${{a} == {b} ? {text1} : {text2}}"
         The same with a comparison: ==, !=, <, <=, >, >=; by number where both
         sides are numbers.
         .It Ic $$

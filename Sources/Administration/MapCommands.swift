@@ -34,8 +34,11 @@ struct MapBuildCommand: ParsableCommand {
             let named = text.contains(":") ? text : "\(main[Parameters.defaultDatabaseType]):\(text)"
             let specification = TableSpecification(named)
             guard specification.isIndexed else {
-                // newaliases: a table that is read as text needs no building.
-                if tables.isEmpty { continue }
+                // alias_database may name tables that are read as text: nothing is to be done for them.
+                if aliases {
+                    Diagnostics.note("\(named): a table of this type needs no index")
+                    continue
+                }
                 Diagnostics.error("\(named): tables of type \(specification.type) have no index (those of lmdb, hash and btree have)")
                 hasFailed = true
                 continue

@@ -33,7 +33,9 @@ struct QueueClient {
                 switch frame.type {
                 case QueueManagerFrame.count:
                     var decoder = ByteDecoder(frame.payload)
-                    guard let count = try? decoder.take(UInt32.self) else { throw IPCError.violation("a count of \(frame.payload.count) bytes") }
+                    guard let count = try? decoder.take(UInt32.self) else {
+                        throw IPCError.violation("a count of \(frame.payload.count) bytes")
+                    }
                     return Int(count)
                 case QueueManagerFrame.failed: throw IPCError.violation(ASCII.printable(frame.payload))
                 default: throw IPCError.violation("frame type \(frame.type) where a count is due")

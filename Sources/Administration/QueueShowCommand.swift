@@ -1,6 +1,7 @@
 // martlet queue show: one message as it lies in the queue, as postcat shows it.
 //
-// Security: the file is read with the caller's rights. Text of the envelope is made printable; the content goes out as it is, byte for byte.
+// Security: the file is read with the caller's rights. Text of the envelope is made printable; with --content the content goes out as it
+// was accepted.
 
 import ArgumentParser
 import MailConfiguration
@@ -64,9 +65,14 @@ struct QueueShowCommand: ParsableCommand {
             while offset < reader.header.contentLength {
                 let chunk = try reader.content(at: offset, upTo: 1 << 16)
                 if chunk.isEmpty { break }
-                // Text for a terminal has newlines; --content gives what was accepted.
-                let bytes = content ? chunk : chunk.filter { $0 != UInt8(ascii: "\r") }
-                print(String(decoding: bytes, as: UTF8.self), terminator: "")
+                if content {
+                    try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(chunk) }
+                } else {
+                    // For a terminal: newlines, and nothing that controls it.
+                    let lines = chunk.filter { $0 != UInt8(ascii: "\r") }.split(
+                        separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+                    print(lines.map(Self.terminalText).joined(separator: "\n"), terminator: "")
+                }
                 offset += UInt64(chunk.count)
             }
             if try !reader.verifyContent() {
@@ -77,6 +83,14 @@ struct QueueShowCommand: ParsableCommand {
             Diagnostics.error("\(path): \(error.description)")
             throw SystemExit.data
         }
+    }
+}
+
+extension QueueShowCommand {
+    /// A line with its tabs, and everything else that is not printable as `?`.
+    private static func terminalText(_ line: ArraySlice<UInt8>) -> String {
+        line.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+            .map { ASCII.printable($0, limit: $0.count) }.joined(separator: "\t")
     }
 }
 

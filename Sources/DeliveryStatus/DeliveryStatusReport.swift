@@ -63,7 +63,8 @@ public struct DeliveryStatusReport: Sendable {
     private let originalFields: [HeaderField]
 
     public init(
-        _ kind: Kind, audience: Audience = .sender, reporter: Reporter, queueID: QueueID, envelope: Envelope, recipients: [ReportedRecipient],
+        _ kind: Kind, audience: Audience = .sender, reporter: Reporter, queueID: QueueID, envelope: Envelope,
+        recipients: [ReportedRecipient],
         retryUntil: Int64 = 0, returned: ReturnedContent
     ) {
         self.kind = kind
@@ -164,7 +165,8 @@ public struct DeliveryStatusReport: Sendable {
         }
         out += ReportText.field("\(label)-Queue-ID", queueID.text)
         if !envelope.sender.isNull {
-            out += ReportText.field("\(label)-Sender", address: ReportedRecipient.typedAddress(envelope.sender, isGlobal: isInternationalized))
+            out += ReportText.field(
+                "\(label)-Sender", address: ReportedRecipient.typedAddress(envelope.sender, isGlobal: isInternationalized))
         }
         if envelope.arrival > 0 { out += ReportText.field("Arrival-Date", reporter.dateText(envelope.arrival)) }
         for recipient in recipients { out += ReportText.crlf + recipient.fields(in: self) }
@@ -199,7 +201,8 @@ public struct DeliveryStatusReport: Sendable {
     private func boundary(avoiding parts: [[UInt8]]) -> String {
         // RFC 2046 section 5.1.1: at most 70 octets out of a small alphabet.
         let host = String(
-            decoding: reporter.hostName.utf8.filter { ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }.prefix(20),
+            decoding: reporter.hostName.utf8.filter { ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
+                .prefix(20),
             as: UTF8.self)
         var number = envelope.arrival
         while true {

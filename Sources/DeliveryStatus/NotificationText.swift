@@ -40,9 +40,11 @@ struct NotificationText {
         case (.failure, .postmasterCopy):
             return "A message could not be delivered to \(whom); its sender has been told. This copy is for the postmaster."
         case (.failure, .doubleBounce):
-            return "A notification could not be delivered to \(whom). Notifications have no sender to return to, so it comes to the postmaster."
+            return
+                "A notification could not be delivered to \(whom). It has no sender to whom it could return, so it comes to the postmaster."
         case (.delay, .sender):
-            return "THIS IS A WARNING ONLY. YOU DO NOT NEED TO SEND YOUR MESSAGE AGAIN. Your message could not yet be delivered to \(whom). "
+            return
+                "THIS IS A WARNING ONLY. YOU DO NOT NEED TO SEND YOUR MESSAGE AGAIN. Your message could not yet be delivered to \(whom). "
                 + retryText
         case (.delay, .postmasterCopy), (.delay, .doubleBounce):
             return "A message could not yet be delivered to \(whom). \(retryText)"

@@ -51,10 +51,10 @@ enum ReportText {
         return out
     }
 
-    /// `Name: text`, folded at spaces.
+    /// `Name: text`, folded at spaces; unfolding gives back the text.
     static func field(_ name: String, _ text: String) -> [UInt8] {
         let lines = wrapped(text, width: 72 - min(name.utf8.count, 40))
-        return Array("\(name): \(lines.joined(separator: "\r\n    "))\r\n".utf8)
+        return Array("\(name): \(lines.joined(separator: "\r\n "))\r\n".utf8)
     }
 
     /// `Name: address` on one line, spaces as they are.

@@ -66,7 +66,8 @@ struct StatusExplanation: Equatable {
                 "Tell the postmaster of your own domain.")
         case (7, _):
             self.init(
-                "The message was refused for reasons of security.", "See the technical details; the postmaster of \(place) can tell you more.")
+                "The message was refused for reasons of security.",
+                "See the technical details; the postmaster of \(place) can tell you more.")
         case (1, _): self.init("There is a problem with the address.", "Check the address for typing errors.")
         default:
             self.init("The mail server gave no reason that can be put in plain words.", "See the technical details.")

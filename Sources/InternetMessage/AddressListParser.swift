@@ -139,7 +139,8 @@ public struct AddressListParser {
         groupIsEmpty = false
         let displayName = AddressListParser.phrase(name)
         list.addresses.append(
-            ListedAddress(address: parsed.address, displayName: displayName, group: group, range: parsed.range, needsQuoting: parsed.isLoose))
+            ListedAddress(
+                address: parsed.address, displayName: displayName, group: group, range: parsed.range, needsQuoting: parsed.isLoose))
     }
 
     private mutating func address(

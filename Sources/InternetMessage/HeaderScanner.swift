@@ -1,7 +1,7 @@
 // Splits a message into the fields of its header and its body while the bytes arrive.
 //
-// A header ends at the first empty line, or at the first line that neither begins a field nor continues one; the latter line is already body
-// (the writer of the message then supplies the empty line, as Postfix does). A line end is CRLF; a bare LF ends a line too and is written
+// A header ends at the first empty line, or at the first line that neither begins a field nor continues one; the latter line is already
+// body (the writer of the message then supplies the empty line, as Postfix does). A line end is CRLF; a bare LF ends a line too and is written
 // as CRLF, so that no two readers of the header can disagree.
 //
 // Security: total for any bytes and any cut into chunks; memory is bounded by the limit plus one chunk, even for a line without an end.

@@ -3,8 +3,8 @@
 // Security: the new file gets owner, group and read and write bits of its source. A reader sees the old table or the new one, never a part.
 // Known limits: keys are at most 510 bytes long. If the source has an error, the table is not built.
 
-public import MailConfiguration
 import CLMDB
+public import MailConfiguration
 import MailModel
 import SystemKit
 

@@ -108,6 +108,11 @@ public struct Configuration: Sendable {
                         text: "unknown parameter \(name)" + suggestion(name, declarations.keys.sorted())))
             }
         }
+        for name in Parameters.withoutEffect {
+            guard let setting = settings[name], setting.text != declarations[name]?.defaultText else { continue }
+            warnings.append(
+                ConfigurationProblem(file: setting.file, line: setting.line, text: "\(name) has no effect in this version of Martlet"))
+        }
         for (name, user) in evaluation.undefined {
             let place = settings[user]
             warnings.append(

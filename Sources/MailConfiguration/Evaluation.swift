@@ -60,7 +60,9 @@ final class Evaluation {
             // Postfix: a myorigin that is a file name stands for the first line of the file (Debian's /etc/mailname).
             let path = try expand(setting.text)
             if path.hasPrefix("/") {
-                guard let line = readFirstLine(path), !line.isEmpty else { throw ExpansionError("the file \(path) cannot be read or is empty") }
+                guard let line = readFirstLine(path), !line.isEmpty else {
+                    throw ExpansionError("the file \(path) cannot be read or is empty")
+                }
                 return line.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
             }
         }

@@ -58,7 +58,7 @@ public struct Assignment: Hashable, Sendable {
         }
         let name = trimmed(bytes[..<equals])
         if name.isEmpty { return .failure(ExpansionError("there is no name before \"=\"")) }
-        if name.utf8.contains(where: { ASCII.isSpace($0) || $0 == UInt8(ascii: "$") || $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
+        if name.utf8.contains(where: { ASCII.isSpace($0) || "${}".utf8.contains($0) }) {
             return .failure(ExpansionError("\"\(name.prefix(60))\" is not a parameter name"))
         }
         return .success(Assignment(name: name, value: trimmed(bytes[(equals + 1)...])))

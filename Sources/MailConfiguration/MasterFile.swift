@@ -142,7 +142,9 @@ private struct MasterLineParser {
                 problem("the port \"\(port)\" is not a number up to 65535")
             }
         case .unix:
-            if name.contains("/") || name.hasPrefix(".") { problem("the service name \"\(name)\" may not have a slash or begin with a dot") }
+            if name.contains("/") || name.hasPrefix(".") {
+                problem("the service name \"\(name)\" may not have a slash or begin with a dot")
+            }
         case nil: break
         }
     }

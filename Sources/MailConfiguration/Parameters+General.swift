@@ -91,7 +91,10 @@ extension Parameters {
         "What precedes the program name in log lines; postfix makes the tools that read Postfix logs work unchanged.")
     public static let syslogFacility = Parameter.words(
         "syslog_facility", "mail",
-        of: ["auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"],
+        of: [
+            "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp", "local0", "local1",
+            "local2", "local3", "local4", "local5", "local6", "local7",
+        ],
         programs: "", "The syslog facility.")
     public static let maillogFile = Parameter.string(
         "maillog_file", "", programs: "", "A file for log lines in place of syslog; /dev/stdout writes to standard output.",

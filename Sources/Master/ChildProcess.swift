@@ -1,8 +1,8 @@
 // One child: how it is started, and the two pipes on which master hears from it.
 //
 // The contract with ServiceKit: descriptor 3 takes one byte for each change of state (`A` available, `T` taken), descriptor 4 comes to its
-// end when master is gone, 5 and the following are the listeners. 0 and 1 are /dev/null; what comes on 2 (a trap of the
-// language's runtime, an assertion of a library) becomes log lines.
+// end when master is gone, 5 and the following are the listeners, then the lock of a service with one process. 0 and 1 are /dev/null;
+// what comes on 2 (a trap of the language's runtime, an assertion of a library) becomes log lines.
 
 import SystemKit
 
@@ -45,7 +45,8 @@ final class ChildProcess {
     ///   - lifetime: the reading end of the pipe whose writing end only master has.
     ///   - inheritsStandardError: for debugging: standard error is master's own.
     static func start(
-        _ service: ServiceDefinition, listeners: [Int32], lock: Int32?, lifetime: Int32, environment: [(String, String)], inheritsStandardError: Bool
+        _ service: ServiceDefinition, listeners: [Int32], lock: Int32?, lifetime: Int32, environment: [(String, String)],
+        inheritsStandardError: Bool
     ) throws(SystemError) -> ChildProcess {
         let null = try FileDescriptor.open("/dev/null", .readWrite)
         let statusEnds = try FileDescriptor.pipe().release()
@@ -60,7 +61,9 @@ final class ChildProcess {
             (null.rawValue, 0), (null.rawValue, 1), (inheritsStandardError ? 2 : errorWriter.rawValue, 2),
             (statusWriter.rawValue, statusDescriptor), (lifetime, lifetimeDescriptor),
         ]
-        for (number, listener) in (listeners + (lock.map { [$0] } ?? [])).enumerated() { descriptors.append((listener, firstListener + Int32(number))) }
+        for (number, from) in (listeners + (lock.map { [$0] } ?? [])).enumerated() {
+            descriptors.append((from, firstListener + Int32(number)))
+        }
         let pid = try ProcessSpawn.spawn(
             path: service.policy.command, arguments: [service.programName] + service.arguments, environment: environment,
             descriptors: descriptors)

@@ -25,6 +25,7 @@ final class AgentPool: DeliveryAgents {
     private let idleTime: TimeAmount
     private let deliveryTimeout: TimeAmount
     private var transports: [String: Transport] = [:]
+    var onCapacity: (@ServiceActor (_ transport: String, _ capacity: Int) -> Void)?
 
     /// - Parameters:
     ///   - socket: the path of a transport's socket.
@@ -54,8 +55,6 @@ final class AgentPool: DeliveryAgents {
         return await exchange(request, path: path, transport)
     }
 
-    func capacity(of transport: String) -> Int { max(1, transports[transport]?.client.capacity ?? 1) }
-
     private func exchange(_ request: DeliveryRequest, path: String, _ transport: Transport) async -> AgentAnswer {
         // A connection that its agent closed a moment ago fails before the request is on its way; the second attempt makes a new one.
         var failure = ""
@@ -66,6 +65,7 @@ final class AgentPool: DeliveryAgents {
             } catch {
                 return .unreachable("\(error)")
             }
+            onCapacity?(request.transport, transport.client.capacity)
             do {
                 // Once sent, the descriptor is the agent's; ours is closed at once, so that many deliveries need few of them.
                 let file = try FileDescriptor.open(path, [.readOnly, .noFollow])

@@ -54,21 +54,20 @@ extension QueueManager {
             results = answerAll(
                 indices, of: message, RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "unknown mail transport error"))
         }
-        learnCapacity(of: delivery.destination.transport)
         suspend(scheduler.finished(delivery.id, feedback: feedback, now: clock.now()))
         pump()
         await conclude(message, results)
     }
 
     /// A process with an event loop takes many deliveries at a time, and the limit of processes is one of deliveries then.
-    private func learnCapacity(of transport: String) {
-        let capacity = agents.capacity(of: transport)
-        guard capacity > 1, knownCapacities[transport] != capacity else { return }
+    func learn(capacity: Int, of transport: String) {
+        guard capacity > 0, knownCapacities[transport, default: 1] != capacity else { return }
         knownCapacities[transport] = capacity
         let processes = settings.policy(transport).processLimit
         guard processes > 0 else { return }
         let (product, overflow) = processes.multipliedReportingOverflow(by: capacity)
         scheduler.setProcessLimit(overflow ? QueueManager.mostDeliveries : min(product, QueueManager.mostDeliveries), transport: transport)
+        pump()
     }
 
     private func attempt(_ delivery: Delivery, _ message: ActiveMessage, _ indices: [Int]) async -> AgentAnswer {

@@ -60,6 +60,7 @@ final class QueueManager {
         self.log = log
         scheduler = Scheduler(policy: settings.policy)
         nextRescan = clock.now() + settings.rescanInterval
+        agents.onCapacity = { [weak self] transport, capacity in self?.learn(capacity: capacity, of: transport) }
     }
 
     // MARK: Coming in
@@ -89,6 +90,12 @@ final class QueueManager {
     var nextWakeUp: Int64 {
         if active.count >= settings.activeLimit { return nextRescan }
         return min(due.nextDue() ?? .max, nextRescan)
+    }
+
+    /// Looks for work that nobody told of.
+    func wakeUp() async {
+        nextRescan = clock.now()
+        await tick()
     }
 
     /// Does what is due.

@@ -60,7 +60,7 @@ public enum QueueManagerService {
         let service = IPCService(
             protocol: .queueManager, capacity: 256, log: context.log,
             serve: { stream in await serve(stream, manager, context.log) },
-            onWakeUp: { manager.run { await manager.tick() } },
+            onWakeUp: { manager.run { await manager.wakeUp() } },
             onDrain: { await manager.drain() })
         manager.run {
             await manager.recover()

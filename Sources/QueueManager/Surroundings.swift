@@ -36,8 +36,8 @@ public protocol DeliveryAgents: AnyObject {
     ///
     /// - Parameter path: the queue file.
     func deliver(_ request: DeliveryRequest, path: String) async -> AgentAnswer
-    /// How many deliveries one process of a transport takes at a time; 1 until that is known.
-    func capacity(of transport: String) -> Int
+    /// Told, as soon as that is known, how many deliveries one process of a transport takes at a time.
+    var onCapacity: (@ServiceActor (_ transport: String, _ capacity: Int) -> Void)? { get set }
 }
 
 /// The bounce service. What it acknowledges is durable.

@@ -7,7 +7,7 @@ import ServiceKit
 /// The program.
 public enum ResolverProgram {
     public static func main() -> Never {
-        Daemon.run("resolver", listening: .programs) { context in
+        Daemon.run("resolver", listening: .programs, identity: .networkOwner) { context in
             let settings = try ResolverSettings(context.configuration)
             if settings.nameServers.isEmpty {
                 context.log.info("no name servers are configured: asking the root servers")

@@ -25,7 +25,7 @@ public enum SMTPClientProgram {
 
     public static func main() -> Never {
         let name = CommandLine.arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "smtp"
-        Daemon.run(name == "lmtp" ? "lmtp" : "smtp", listening: .programs) { context in
+        Daemon.run(name == "lmtp" ? "lmtp" : "smtp", listening: .programs, identity: .networkOwner) { context in
             let isLMTP = name == "lmtp" || context.options.serviceName == "lmtp"
             return Prepared(
                 parameters: ClientParameters(context.configuration, isLMTP: isLMTP),

@@ -40,7 +40,9 @@ struct CommandParameter {
     /// Splits what follows a path.
     static func split(_ bytes: ArraySlice<UInt8>, syntax: String) throws(SMTPCommandError) -> [CommandParameter] {
         guard let first = bytes.first else { return [] }
-        guard first == UInt8(ascii: " ") || first == UInt8(ascii: "\t") else { throw SMTPCommandError(501, EnhancedStatusCode(5, 5, 4), syntax) }
+        guard first == UInt8(ascii: " ") || first == UInt8(ascii: "\t") else {
+            throw SMTPCommandError(501, EnhancedStatusCode(5, 5, 4), syntax)
+        }
         var out: [CommandParameter] = []
         for word in bytes.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 }) {
             let keywordBytes = word.prefix { $0 != UInt8(ascii: "=") }
@@ -59,5 +61,7 @@ struct CommandParameter {
     }
 
     var unsupported: SMTPCommandError { SMTPCommandError(555, EnhancedStatusCode(5, 5, 4), "Unsupported option: \(text)") }
-    func bad(_ what: String) -> SMTPCommandError { SMTPCommandError(501, EnhancedStatusCode(5, 5, 4), "Error: Bad \(what) parameter syntax") }
+    func bad(_ what: String) -> SMTPCommandError {
+        SMTPCommandError(501, EnhancedStatusCode(5, 5, 4), "Error: Bad \(what) parameter syntax")
+    }
 }

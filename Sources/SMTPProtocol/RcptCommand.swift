@@ -47,7 +47,9 @@ public struct RcptCommand: Hashable, Sendable {
             guard let value = parameter.value, let decoded = RcptCommand.notify(value) else { throw parameter.bad("NOTIFY") }
             notify = decoded
         case "ORCPT":
-            guard let value = parameter.value, let decoded = RcptCommand.originalRecipient(value, isSMTPUTF8) else { throw parameter.bad("ORCPT") }
+            guard let value = parameter.value, let decoded = RcptCommand.originalRecipient(value, isSMTPUTF8) else {
+                throw parameter.bad("ORCPT")
+            }
             originalRecipient = decoded
         default:
             throw parameter.unsupported

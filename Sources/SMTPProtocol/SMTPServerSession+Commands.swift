@@ -186,7 +186,9 @@ extension SMTPServerSession {
             isSMTPUTF8 = true
             words = arguments[..<space]
         }
-        guard !words.isEmpty else { return respond(Self.syntax("VRFY address" + (policy.features.contains(.smtpUTF8) ? " [SMTPUTF8]" : ""))) }
+        guard !words.isEmpty else {
+            return respond(Self.syntax("VRFY address" + (policy.features.contains(.smtpUTF8) ? " [SMTPUTF8]" : "")))
+        }
         guard let (address, rest) = policy.grammar.utf8(isSMTPUTF8).path(words, null: nil), rest.isEmpty else {
             return respond(SMTPReply(501, EnhancedStatusCode(5, 1, 3), "Bad recipient address syntax"))
         }

@@ -50,14 +50,17 @@ private final class QueueSubmission: Submission {
         self.patience = patience
     }
 
-    func send(_ content: [UInt8]) async {
+    func send(_ content: [UInt8]) async { await send(content, isLast: false) }
+
+    private func send(_ content: [UInt8], isLast: Bool) async {
         guard failure == nil else { return }
         do throws(IPCError) {
             let stream = try await opened()
             var start = 0
             while start < content.count {
                 let end = min(start + QueueSubmission.frameSize, content.count)
-                try await stream.send(CleanupFrame.content, start == 0 && end == content.count ? content : Array(content[start..<end]))
+                let piece = start == 0 && end == content.count ? content : Array(content[start..<end])
+                try await stream.send(CleanupFrame.content, piece, moreFollows: isLast || end < content.count)
                 start = end
             }
         } catch {
@@ -66,7 +69,7 @@ private final class QueueSubmission: Submission {
     }
 
     func commit(_ content: [UInt8]) async -> SubmissionResult {
-        await send(content)
+        await send(content, isLast: true)
         do throws(IPCError) {
             let stream = try await opened()
             if failure == nil { try await stream.send(CleanupFrame.commit) }
@@ -99,7 +102,7 @@ private final class QueueSubmission: Submission {
         if let stream { return stream }
         let opened = try await client.open()
         do throws(IPCError) {
-            try await opened.send(CleanupFrame.submit, envelope.encoded)
+            try await opened.send(CleanupFrame.submit, envelope.encoded, moreFollows: true)
         } catch {
             opened.reset()
             throw error

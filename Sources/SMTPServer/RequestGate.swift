@@ -10,19 +10,23 @@ import SMTPProtocol
 
 /// The settings as they apply to one client.
 struct RequestGate {
-    let policy: SMTPServerPolicy
+    /// Of two, for clients with and without exclusions.
+    var policy: SMTPServerPolicy { isExcluded ? settings.lenientPolicy : settings.policy }
     /// Whether headers of its mail are completed (local_header_rewrite_clients).
     let isHeaderRewriteClient: Bool
     let cleanupName = "cleanup"
-    private let settings: ServerSettings
+    private let shared: SharedSettings
+    private var settings: ServerSettings { _read { yield shared.settings } }
     private let client: ClientIdentity
     private let isInMyNetworks: Bool
+    private let isExcluded: Bool
     /// mynetworks could not be read: nobody knows whether the client may relay.
     private let isUncertain: Bool
     private let log: MailLog
 
-    init(settings: ServerSettings, client: ClientIdentity, serverAddress: String, log: MailLog) {
-        self.settings = settings
+    init(settings shared: SharedSettings, client: ClientIdentity, serverAddress: String, log: MailLog) {
+        let settings = shared.settings
+        self.shared = shared
         self.client = client
         self.log = log
         do throws(LookupError) {
@@ -33,8 +37,7 @@ struct RequestGate {
             isInMyNetworks = false
             isUncertain = true
         }
-        let isExcluded = (try? settings.bareNewlineExclusions.matches(address: client.address, name: client.verifiedName)) ?? false
-        policy = isExcluded ? settings.lenientPolicy : settings.policy
+        isExcluded = (try? settings.bareNewlineExclusions.matches(address: client.address, name: client.verifiedName)) ?? false
         var rewrites = false
         for word in settings.headerRewriteClients {
             switch word.lowercased() {
@@ -112,7 +115,8 @@ struct RequestGate {
         case .nonSMTPCommand(let text): log.warning("non-SMTP command from \(client.logText): \(text)")
         case .illegalAddress(let verb, let text):
             log.warning("Illegal address syntax from \(client.logText) in \(verb.rawValue) command: \(text)")
-        case .improperPipelining(let place, let text): log.info("improper command pipelining after \(place) from \(client.logText): \(text)")
+        case .improperPipelining(let place, let text):
+            log.info("improper command pipelining after \(place) from \(client.logText): \(text)")
         case .bareNewline(let place): log.info("bare <LF> received after \(place) from \(client.logText)")
         case .rejected(let verb, let reply): logReject(verb.rawValue, reply, session, recipient: nil)
         }

@@ -169,7 +169,8 @@ struct RestrictionEvaluator: Sendable {
             let parsed = EnhancedStatusCode.parse(rest.utf8)
             let explained = parsed.map { String(rest.dropFirst($0.length).drop { $0 == " " }) } ?? rest
             let reason = explained.isEmpty ? fallback : explained
-            return .refuse(reply(code, (parsed?.code ?? status).with(statusClass: code < 500 ? 4 : 5), "\(complaint(stage, request)): \(reason)"))
+            return .refuse(
+                reply(code, (parsed?.code ?? status).with(statusClass: code < 500 ? 4 : 5), "\(complaint(stage, request)): \(reason)"))
         }
         switch word.uppercased() {
         case "OK", "PERMIT", "RELAY": return .permit

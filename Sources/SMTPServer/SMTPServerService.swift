@@ -14,7 +14,8 @@ import TLS
 /// The service `smtpd`.
 @ServiceActor
 public final class SMTPServerService: ServiceHandler {
-    private let settings: ServerSettings
+    private let shared: SharedSettings
+    private var settings: ServerSettings { _read { yield shared.settings } }
     private let tls: TLSServerContext?
     private let log: MailLog
     private let serviceName: String
@@ -31,7 +32,7 @@ public final class SMTPServerService: ServiceHandler {
     private static let nameLookupTime = 10
 
     init(context: ServiceContext, settings: ServerSettings, tls: TLSServerContext?, capacity: Int, status: ServiceStatus) {
-        self.settings = settings
+        shared = SharedSettings(settings)
         self.tls = tls
         self.capacity = capacity
         self.status = status
@@ -81,7 +82,7 @@ public final class SMTPServerService: ServiceHandler {
         let client = ClientIdentity(name: await name(of: address), address: address, port: port)
         let server = stream.channel.localAddress?.ipAddress.map(ClientIdentity.canonical) ?? ""
         let session = ServerSession(
-            transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: settings, log: log, client: client,
+            transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: shared, log: log, client: client,
             serverAddress: server)
         await session.run(refusal: refusal(client, count))
     }
@@ -120,11 +121,11 @@ public enum SMTPServerProgram {
     public static func main() -> Never {
         let arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.contains("-S") { StandaloneServer.main(arguments) }
-        Daemon.run("smtpd", listening: .network, arguments: arguments) { context in
+        Daemon.run("smtpd", listening: .network, identity: .networkOwner, arguments: arguments) { context in
             let tls = try certificate(context)
             let settings = try ServerSettings(context.configuration, hasCertificate: tls != nil)
             // Some descriptors are needed for the connections between programs, files and listeners.
-            return Prepared(settings: settings, tls: tls, capacity: max(16, DescriptorLimit.raise() - 64))
+            return Prepared(settings: settings, tls: tls, capacity: max(16, ((try? ResourceLimits.raiseOpenFiles(maximum: 65_536)) ?? 1024) - 64))
         } start: { context, prepared, status in
             SMTPServerService(
                 context: context, settings: prepared.settings, tls: prepared.tls, capacity: prepared.capacity, status: status)

@@ -15,7 +15,8 @@ final class ServerSession {
     private let transport: any SessionTransport
     private let queue: any QueueDoor
     private let clock: any SessionClock
-    private let settings: ServerSettings
+    private let shared: SharedSettings
+    private var settings: ServerSettings { _read { yield shared.settings } }
     private let log: MailLog
     private let client: ClientIdentity
     private let gate: RequestGate
@@ -36,17 +37,17 @@ final class ServerSession {
     }
 
     init(
-        transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings: ServerSettings, log: MailLog,
+        transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings shared: SharedSettings, log: MailLog,
         client: ClientIdentity, serverAddress: String, userID: Int64 = -1
     ) {
         self.userID = userID
         self.transport = transport
         self.queue = queue
         self.clock = clock
-        self.settings = settings
+        self.shared = shared
         self.log = log
         self.client = client
-        gate = RequestGate(settings: settings, client: client, serverAddress: serverAddress, log: log)
+        gate = RequestGate(settings: shared, client: client, serverAddress: serverAddress, log: log)
         session = SMTPServerSession(policy: gate.policy)
     }
 
@@ -65,7 +66,9 @@ final class ServerSession {
         cancelSubmission()
         switch ending {
         case .closed(.tooManyErrors): log.info("too many errors after \(session.logPlace) from \(client.logText)")
-        case .closed(.improperPipelining), .closed(.bareNewline), .closed(.framingLost), .closed(.nonSMTP), .closed(.quit), .closed(.terminated): break
+        case .closed(.improperPipelining), .closed(.bareNewline), .closed(.framingLost), .closed(.nonSMTP), .closed(.quit),
+            .closed(.terminated):
+            break
         case .lost: log.info("lost connection after \(session.logPlace) from \(client.logText)")
         case .timedOut: log.info("timeout after \(session.logPlace) from \(client.logText)")
         case .tlsFailed: log.info("lost connection after \(settings.isWrapperMode ? "CONNECT" : "STARTTLS") from \(client.logText)")
@@ -149,14 +152,18 @@ final class ServerSession {
         let sender = session.transaction?.mail.sender ?? .null
         let (verdict, problem) = await queue.verdict(on: command.recipient)
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
-        answer(gate.recipientRefusal(command.recipient, sender: sender, helo: session.heloName, verdict: verdict), verb: .rcpt, recipient: command.recipient)
+        answer(
+            gate.recipientRefusal(command.recipient, sender: sender, helo: session.heloName, verdict: verdict), verb: .rcpt,
+            recipient: command.recipient)
     }
 
     private func verify(_ command: RcptCommand) async {
         if settings.isStandAlone { return session.answer(nil) }
         let (verdict, problem) = await queue.verdict(on: command.recipient)
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
-        answer(gate.recipientRefusal(command.recipient, sender: .null, helo: session.heloName, verdict: verdict), verb: .vrfy, recipient: command.recipient)
+        answer(
+            gate.recipientRefusal(command.recipient, sender: .null, helo: session.heloName, verdict: verdict), verb: .vrfy,
+            recipient: command.recipient)
     }
 
     /// Answers and, for a refusal, logs.
@@ -195,7 +202,9 @@ final class ServerSession {
             log.info("\(id): client=\(client.logText)")
             session.answer(SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok: queued as \(id)"))
         case .refused(let reply):
-            gate.logReject("END-OF-MESSAGE", reply, session, recipient: transaction.recipients.count == 1 ? transaction.recipients.first?.recipient : nil)
+            gate.logReject(
+                "END-OF-MESSAGE", reply, session,
+                recipient: transaction.recipients.count == 1 ? transaction.recipients.first?.recipient : nil)
             // A "refusal" that is no refusal would be a lie about durability.
             session.answer(reply.code >= 400 ? reply : SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error"))
         case .unavailable(let reason):
@@ -225,7 +234,8 @@ final class ServerSession {
             recipients: transaction.recipients.map {
                 EnvelopeRecipient($0.recipient, originalRecipient: $0.originalRecipient, notify: $0.notify)
             },
-            origin: settings.isStandAlone ? .localSubmission : (gate.isHeaderRewriteClient ? .localSMTP : .remoteSMTP), arrival: arrival, client: facts,
+            origin: settings.isStandAlone ? .localSubmission : (gate.isHeaderRewriteClient ? .localSMTP : .remoteSMTP), arrival: arrival,
+            client: facts,
             envelopeID: transaction.mail.envelopeID, returnContent: transaction.mail.returnContent, body: transaction.mail.body,
             isSMTPUTF8: transaction.mail.isSMTPUTF8, userID: userID)
     }

@@ -10,6 +10,12 @@ struct ServerConfigurationError: Error, CustomStringConvertible {
     let description: String
 }
 
+/// The settings, once in memory for all sessions of a process.
+final class SharedSettings: Sendable {
+    let settings: ServerSettings
+    init(_ settings: ServerSettings) { self.settings = settings }
+}
+
 /// The settings of one service.
 struct ServerSettings: Sendable {
     var policy: SMTPServerPolicy
@@ -49,7 +55,9 @@ struct ServerSettings: Sendable {
         if level == "may" || level == "encrypt" || isWrapperMode {
             guard hasCertificate else {
                 throw ServerConfigurationError(
-                    description: "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file")
+                    description:
+                        "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file"
+                )
             }
             let isHidden = configuration[P.smtpdDiscardEHLOKeywords].contains { $0.lowercased() == "starttls" }
             policy.tls = level == "encrypt" ? .required : (isWrapperMode || isHidden ? .none : .offered)
@@ -65,7 +73,9 @@ struct ServerSettings: Sendable {
         policy.isHeloRequired = configuration[P.smtpdHELORequired]
         policy.forbidsUnauthorizedPipelining = configuration[P.smtpdForbidUnauthPipelining]
         // The pattern of the default (a line that does not begin with a letter) is part of the session.
-        policy.forbiddenCommands = configuration[P.smtpdForbiddenCommands].filter { !$0.contains(":") && !$0.contains("/") }.map { $0.uppercased() }
+        policy.forbiddenCommands = configuration[P.smtpdForbiddenCommands].filter { !$0.contains(":") && !$0.contains("/") }.map {
+            $0.uppercased()
+        }
         if configuration[P.strictRFC821Envelopes] { policy.grammar = .strict }
         var lenient = policy
         switch configuration[P.smtpdForbidBareNewline] {
@@ -94,11 +104,13 @@ struct ServerSettings: Sendable {
         let recipient = Restriction.parse(configuration[P.smtpdRecipientRestrictions])
         guard (relay + recipient).contains(where: \.protectsRelay) else {
             throw ServerConfigurationError(
-                description: "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
+                description:
+                    "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
                     + "reject_unauth_destination, defer_unauth_destination, reject, defer")
         }
         lists = [
-            (.client, Restriction.parse(configuration[P.smtpdClientRestrictions])), (.helo, Restriction.parse(configuration[P.smtpdHELORestrictions])),
+            (.client, Restriction.parse(configuration[P.smtpdClientRestrictions])),
+            (.helo, Restriction.parse(configuration[P.smtpdHELORestrictions])),
             (.sender, Restriction.parse(configuration[P.smtpdSenderRestrictions])), (.relay, relay), (.recipient, recipient),
         ]
         dataList = Restriction.parse(configuration[P.smtpdDataRestrictions])

@@ -26,7 +26,7 @@ enum StandaloneServer {
             let queue = QueueConnection(
                 path: context.socket(context.configuration[Parameters.cleanupServiceName], isPrivate: false), patienceInSeconds: 300)
             let session = ServerSession(
-                transport: StandardStreams(), queue: queue, clock: SystemSessionClock(), settings: settings, log: context.log,
+                transport: StandardStreams(), queue: queue, clock: SystemSessionClock(), settings: SharedSettings(settings), log: context.log,
                 client: ClientIdentity(name: "localhost", address: "127.0.0.1", port: 0), serverAddress: "",
                 userID: Int64(Privileges.realUser))
             await session.run()
@@ -52,7 +52,9 @@ private final class StandardStreams: SessionTransport {
     func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
         do {
             let patience = max(0, (deadline - .now()).nanoseconds / 1_000_000)
-            guard try !Polling.wait([Polling.Interest(0, .read)], milliseconds: Int(patience)).isEmpty else { throw ConnectionError.timedOut }
+            guard try !Polling.wait([Polling.Interest(0, .read)], milliseconds: Int(patience)).isEmpty else {
+                throw ConnectionError.timedOut
+            }
             let bytes = try FileDescriptor.borrowing(0) { input throws(SystemError) in try input.read(upTo: 65536) }
             return bytes.isEmpty ? nil : ByteBuffer(bytes: bytes)
         } catch let error as ConnectionError {
@@ -74,7 +76,9 @@ private final class StandardStreams: SessionTransport {
         }
     }
 
-    func startTLS(deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts { throw .handshakeFailed("not on standard input") }
+    func startTLS(deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
+        throw .handshakeFailed("not on standard input")
+    }
 
     func close() {
         let bytes = pending

@@ -43,13 +43,22 @@ public enum Daemon {
         case programs
     }
 
+    /// Whose rights a daemon keeps where master.cf says that it gives up root's.
+    public enum Identity: Sendable {
+        /// `mail_owner`, who owns the queue.
+        case mailOwner
+        /// `network_owner`, who owns nothing: for programs that talk to the Internet (DESIGN.md, section 1.4).
+        case networkOwner
+    }
+
     /// The whole life of a daemon.
     ///
     /// - Parameters:
     ///   - preJail: opens what needs names or rights: tables, keys, sockets.
     ///   - start: builds the handler on the event loop.
     public static func run<State: Sendable>(
-        _ program: String, listening: Listening, arguments: [String] = Array(CommandLine.arguments.dropFirst()),
+        _ program: String, listening: Listening, identity: Identity = .mailOwner,
+        arguments: [String] = Array(CommandLine.arguments.dropFirst()),
         preJail: (ServiceContext) throws -> State,
         start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
     ) -> Never {
@@ -60,7 +69,7 @@ public enum Daemon {
         let state: State
         do {
             state = try preJail(context)
-            try enterJail(context)
+            try enterJail(context, identity)
         } catch {
             context.log.fatal("\(error)")
             ProcessSpawn.exit(1)
@@ -90,9 +99,9 @@ public enum Daemon {
     }
 
     /// chroot and privileges, as master.cf says. In a private instance of an ordinary user there is nothing to give up.
-    static func enterJail(_ context: ServiceContext) throws {
+    static func enterJail(_ context: ServiceContext, _ identity: Identity) throws {
         guard Privileges.isRoot, context.options.dropsPrivileges || context.options.isJailed else { return }
-        let owner = context.configuration[Parameters.mailOwner]
+        let owner = context.configuration[identity == .mailOwner ? Parameters.mailOwner : Parameters.networkOwner]
         guard let user = try UserDatabase.user(named: owner) else {
             throw SystemError(errno: 2, operation: "find user", object: owner)
         }

@@ -144,12 +144,14 @@ public final class IPCConnection {
 
     // MARK: Frames out
 
-    func send(_ frame: IPCFrame) {
+    func send(_ frame: IPCFrame, isFlushed: Bool = true) {
         guard closed == nil else { return }
         stream.write(IPCFrame.header(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count))
         if !frame.payload.isEmpty { stream.write(frame.payload) }
-        stream.flushNow()
+        if isFlushed { stream.flushNow() }
     }
+
+    func flush() { stream.flushNow() }
 
     /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
     func send(descriptor: Int32, for id: UInt32) throws(IPCError) {

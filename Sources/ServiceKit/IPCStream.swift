@@ -30,9 +30,13 @@ public final class IPCStream {
 
     /// Sends a frame, waiting for credit.
     ///
-    /// - Parameter descriptor: passed beside the frame; stays the caller's.
-    public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil) async throws(IPCError) {
+    /// - Parameters:
+    ///   - descriptor: passed beside the frame; stays the caller's.
+    ///   - moreFollows: another frame is sent at once, and both may go out in one write.
+    public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil, moreFollows: Bool = false) async throws(IPCError) {
         while credit <= 0 && failure == nil && !isAnswered {
+            // What was held back for company must not be what the other end waits for.
+            connection.flush()
             await withCheckedContinuation { writer = $0 }
         }
         if let failure { throw failure }
@@ -41,7 +45,7 @@ public final class IPCStream {
         if let closed = connection.closed { throw closed }
         if let descriptor { try connection.send(descriptor: descriptor, for: id) }
         credit -= payload.count
-        connection.send(IPCFrame(stream: id, type: type, payload: payload))
+        connection.send(IPCFrame(stream: id, type: type, payload: payload), isFlushed: !moreFollows)
     }
 
     private var isAnswered: Bool { remoteEnded || inboxStart < inbox.count }

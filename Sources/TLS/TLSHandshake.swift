@@ -128,7 +128,13 @@ private final class HandshakeWatcher: ChannelInboundHandler, RemovableChannelHan
     }
 
     private func describe(_ error: any Error) -> String {
-        if case .handshakeFailed(let reason) = error as? NIOSSLError { return "handshake failed: \(reason)" }
-        return "\(error)"
+        guard case .handshakeFailed(let reason) = error as? NIOSSLError else { return "\(error)" }
+        switch reason {
+        case .sslError(let stack), .unknownError(let stack), .invalidSNIName(let stack), .failedToSetALPN(let stack):
+            // The text of an error ends in the place in the library's source, which tells an administrator nothing.
+            let texts = stack.map { error in String(String(describing: error).split(separator: " at /", maxSplits: 1).first ?? "") }
+            return "handshake failed: " + texts.joined(separator: "; ")
+        default: return "handshake failed: \(reason)"
+        }
     }
 }

@@ -1,1 +1,3 @@
-// Placeholder
+import Bounce
+
+BounceProgram.main()

@@ -1,1 +1,3 @@
-// Placeholder
+import LocalDelivery
+
+LocalProgram.main()

@@ -4,3 +4,4 @@ import QueueManager
 import ServiceKit
 
 Daemon.run("qmgr", listening: .programs, preJail: QueueManagerService.prepare, start: QueueManagerService.start)
+

@@ -33,7 +33,8 @@ import Testing
         returned: ReturnedContent = .message(Array(content.utf8))
     ) -> DeliveryStatusReport {
         DeliveryStatusReport(
-            kind, audience: audience, reporter: reporter, queueID: queueID, envelope: envelope, recipients: recipients, retryUntil: retryUntil,
+            kind, audience: audience, reporter: reporter, queueID: queueID, envelope: envelope, recipients: recipients,
+            retryUntil: retryUntil,
             returned: returned)
     }
 
@@ -96,8 +97,8 @@ import Testing
             Action: failed
             Status: 5.1.1
             Remote-MTA: dns; mx.receiver.test
-            Diagnostic-Code: smtp; 550 5.1.1 <matt@receiver.test>: Recipient
-                address rejected: User unknown
+            Diagnostic-Code: smtp; 550 5.1.1 <matt@receiver.test>: Recipient address
+             rejected: User unknown
 
             --\(boundary)
             Content-Description: Undelivered Message
@@ -113,15 +114,19 @@ import Testing
             --\(boundary)--
 
             """
-        #expect(Self.text(Self.report()).split(separator: "\r\n", omittingEmptySubsequences: false) == golden.split(separator: "\n", omittingEmptySubsequences: false))
+        #expect(
+            Self.text(Self.report()).split(separator: "\r\n", omittingEmptySubsequences: false)
+                == golden.split(separator: "\n", omittingEmptySubsequences: false))
     }
 
     @Test func delay() {
         let reported = Self.unknown("matt@receiver.test") {
-            $0.outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 4, 1), "connect to mx.receiver.test[127.0.0.1]:25: Connection refused")
+            $0.outcome = RecipientOutcome(
+                .deferred, EnhancedStatusCode(4, 4, 1), "connect to mx.receiver.test[127.0.0.1]:25: Connection refused")
         }
         let text = Self.text(
-            Self.report(.delay, recipients: [reported], retryUntil: 1_795_865_277_000_000, returned: .header(Array("Subject: hello\r\n".utf8))))
+            Self.report(
+                .delay, recipients: [reported], retryUntil: 1_795_865_277_000_000, returned: .header(Array("Subject: hello\r\n".utf8))))
         for line in [
             "Subject: Delayed Mail (still being retried)\r\n", "THIS IS A WARNING ONLY.", "Action: delayed\r\n", "Status: 4.4.1\r\n",
             "Will-Retry-Until: Sat, 28 Nov 2026 12:27:57 +0100\r\n", "Last-Attempt-Date: Mon, 23 Nov 2026 21:21:18 +0100\r\n",
@@ -131,11 +136,12 @@ import Testing
         #expect(!text.contains("Nothing more will be tried"))
     }
 
-    @Test(arguments: [
-        (RecipientOutcome.Action.delivered, "delivered", "The message was delivered."),
-        (.relayed, "relayed", "passed on to the next mail server."), (.relayedWithoutDSN, "relayed", "does not report on"),
-        (.expanded, "expanded", "addresses that this one stands for"),
-    ] as [(RecipientOutcome.Action, String, String)])
+    @Test(
+        arguments: [
+            (RecipientOutcome.Action.delivered, "delivered", "The message was delivered."),
+            (.relayed, "relayed", "passed on to the next mail server."), (.relayedWithoutDSN, "relayed", "does not report on"),
+            (.expanded, "expanded", "addresses that this one stands for"),
+        ] as [(RecipientOutcome.Action, String, String)])
     func success(action: RecipientOutcome.Action, word: String, phrase: String) {
         let reported = ReportedRecipient(
             recipient: EnvelopeRecipient(MailAddress("matt@receiver.test")),
@@ -206,7 +212,8 @@ import Testing
             "Final-Recipient: utf-8; j\u{F6}rg@gr\u{FC}n.test\r\n", "Content-Type: message/global\r\n",
             "Content-Type: text/plain; charset=utf-8\r\n", "<j\u{F6}rg@gr\u{FC}n.test>:",
         ] { #expect(text.contains(line), "\(line)") }
-        let header = Self.text(Self.report(envelope: envelope, recipients: [reported], returned: .header(Array("Subject: \u{FC}\r\n".utf8))))
+        let header = Self.text(
+            Self.report(envelope: envelope, recipients: [reported], returned: .header(Array("Subject: \u{FC}\r\n".utf8))))
         #expect(header.contains("Content-Type: message/global-headers\r\n"))
         // A SMTPUTF8 message that needs nothing of it gets the ordinary forms.
         #expect(!Self.report(envelope: envelope).isInternationalized)
@@ -231,12 +238,18 @@ import Testing
 }
 
 @Suite struct ReturnedContentTests {
-    @Test(arguments: [
-        (DeliveryStatusReport.Kind.failure, DeliveryStatusReport.Audience.sender, DSNReturn.unspecified, UInt64(100), ContentFacts([]), true),
-        (.failure, .sender, .full, 100, [], true), (.failure, .sender, .headers, 100, [], false), (.failure, .sender, .full, 101, [], false),
-        (.failure, .sender, .full, 100, .binary, false), (.delay, .sender, .full, 10, [], false), (.success, .sender, .full, 10, [], false),
-        (.failure, .postmasterCopy, .full, 10, [], false), (.failure, .doubleBounce, .unspecified, 10, [], true),
-    ] as [(DeliveryStatusReport.Kind, DeliveryStatusReport.Audience, DSNReturn, UInt64, ContentFacts, Bool)])
+    @Test(
+        arguments: [
+            (
+                DeliveryStatusReport.Kind.failure, DeliveryStatusReport.Audience.sender, DSNReturn.unspecified, UInt64(100),
+                ContentFacts([]), true
+            ),
+            (.failure, .sender, .full, 100, [], true), (.failure, .sender, .headers, 100, [], false),
+            (.failure, .sender, .full, 101, [], false),
+            (.failure, .sender, .full, 100, .binary, false), (.delay, .sender, .full, 10, [], false),
+            (.success, .sender, .full, 10, [], false),
+            (.failure, .postmasterCopy, .full, 10, [], false), (.failure, .doubleBounce, .unspecified, 10, [], true),
+        ] as [(DeliveryStatusReport.Kind, DeliveryStatusReport.Audience, DSNReturn, UInt64, ContentFacts, Bool)])
     func wholeOrHeader(
         kind: DeliveryStatusReport.Kind, audience: DeliveryStatusReport.Audience, requested: DSNReturn, length: UInt64, facts: ContentFacts,
         expected: Bool

@@ -7,33 +7,34 @@ import Testing
         AddressListParser.parse(text.utf8).addresses.map { String(decoding: $0.address.internalForm, as: UTF8.self) }
     }
 
-    @Test(arguments: [
-        ("a@b", ["a@b"]),
-        ("a@b, c@d", ["a@b", "c@d"]),
-        ("a@b,,  ,c@d,", ["a@b", "c@d"]),
-        ("Bob <a@b>", ["a@b"]),
-        ("\"Smith, Bob\" <a@b>, c", ["a@b", "c"]),
-        ("Bob (the, builder) <a@b>", ["a@b"]),
-        ("a(comment (nested) \\) more)@b", ["a@b"]),
-        ("undisclosed-recipients:;", []),
-        ("Friends: a@b, Bob <c@d>;, e@f", ["a@b", "c@d", "e@f"]),
-        ("<@x,@y:a@b>", ["a@b"]),
-        ("\"a b\"@c", ["a b@c"]),
-        ("\"a\\\"b\"@c", ["a\"b@c"]),
-        ("a . b @ c . d", ["a.b@c.d"]),
-        ("a@[127.0.0.1]", ["a@[127.0.0.1]"]),
-        ("a@[IPv6:::1], b@c", ["a@[IPv6:::1]", "b@c"]),
-        ("<>", [""]),
-        ("a@b\r\n ,\r\n\tc@d", ["a@b", "c@d"]),
-        ("Bob Smith", ["Bob Smith"]),
-        ("j\u{F6}rg@gr\u{FC}n.example", ["j\u{F6}rg@gr\u{FC}n.example"]),
-        ("a@b@c", ["a@b@c"]),
-        ("<a@b, c@d", ["a@b", "c@d"]),
-        ("a@", []),
-        ("@b", []),
-        ("", []),
-        ("|/bin/sh", ["|/bin/sh"]),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("a@b", ["a@b"]),
+            ("a@b, c@d", ["a@b", "c@d"]),
+            ("a@b,,  ,c@d,", ["a@b", "c@d"]),
+            ("Bob <a@b>", ["a@b"]),
+            ("\"Smith, Bob\" <a@b>, c", ["a@b", "c"]),
+            ("Bob (the, builder) <a@b>", ["a@b"]),
+            ("a(comment (nested) \\) more)@b", ["a@b"]),
+            ("undisclosed-recipients:;", []),
+            ("Friends: a@b, Bob <c@d>;, e@f", ["a@b", "c@d", "e@f"]),
+            ("<@x,@y:a@b>", ["a@b"]),
+            ("\"a b\"@c", ["a b@c"]),
+            ("\"a\\\"b\"@c", ["a\"b@c"]),
+            ("a . b @ c . d", ["a.b@c.d"]),
+            ("a@[127.0.0.1]", ["a@[127.0.0.1]"]),
+            ("a@[IPv6:::1], b@c", ["a@[IPv6:::1]", "b@c"]),
+            ("<>", [""]),
+            ("a@b\r\n ,\r\n\tc@d", ["a@b", "c@d"]),
+            ("Bob Smith", ["Bob Smith"]),
+            ("j\u{F6}rg@gr\u{FC}n.example", ["j\u{F6}rg@gr\u{FC}n.example"]),
+            ("a@b@c", ["a@b@c"]),
+            ("<a@b, c@d", ["a@b", "c@d"]),
+            ("a@", []),
+            ("@b", []),
+            ("", []),
+            ("|/bin/sh", ["|/bin/sh"]),
+        ] as [(String, [String])])
     func table(text: String, expected: [String]) { #expect(addresses(text) == expected) }
 
     @Test func namesGroupsAndRanges() throws {

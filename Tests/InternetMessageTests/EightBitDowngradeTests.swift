@@ -20,14 +20,17 @@ import Testing
         guard case .convertible(let plan) = examine(bytes, target, size: size, longLines: longLines) else { return nil }
         var downgrade = EightBitDowngrade(plan)
         var out: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: size) { downgrade.consume(bytes[start..<min(start + size, bytes.count)], into: &out) }
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            downgrade.consume(bytes[start..<min(start + size, bytes.count)], into: &out)
+        }
         downgrade.finish(into: &out)
         return String(decoding: out, as: UTF8.self)
     }
 
     @Test func aMessageWithoutMIMEFieldsGetsThem() {
         #expect(
-            convert("Subject: x\r\n\r\ngr\u{FC}n\r\n") == "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
+            convert("Subject: x\r\n\r\ngr\u{FC}n\r\n")
+                == "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
                 + "Content-Transfer-Encoding: quoted-printable\r\n\r\ngr=C3=BCn\r\n")
     }
 
@@ -129,12 +132,13 @@ import Testing
         #expect(lines.count > 20 && lines.allSatisfy { $0.count < 78 })
     }
 
-    @Test(arguments: [
-        ("Content-Type: message/partial; id=x\r\n\r\nSubject: \u{FC}\r\n", EightBitExamination.Obstacle.unconvertibleMessage),
-        ("Content-Type: multipart/mixed\r\n\r\n\u{FC}\r\n", .unreadableMultipart),
-        ("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n\u{FC}\r\n", .mislabelledPart),
-        ("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: \u{FC}\r\n", .mislabelledPart),
-    ] as [(String, EightBitExamination.Obstacle)])
+    @Test(
+        arguments: [
+            ("Content-Type: message/partial; id=x\r\n\r\nSubject: \u{FC}\r\n", EightBitExamination.Obstacle.unconvertibleMessage),
+            ("Content-Type: multipart/mixed\r\n\r\n\u{FC}\r\n", .unreadableMultipart),
+            ("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n\u{FC}\r\n", .mislabelledPart),
+            ("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: \u{FC}\r\n", .mislabelledPart),
+        ] as [(String, EightBitExamination.Obstacle)])
     func impossibilityIsAValue(text: String, obstacle: EightBitExamination.Obstacle) {
         #expect(examine(Array(text.utf8)) == .impossible(obstacle))
     }
@@ -152,7 +156,8 @@ import Testing
         let text = "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: a\r\n\r\n\u{FC}\r\n--d--\r\n"
         #expect(
             convert(text) == "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: a\r\nMIME-Version: 1.0\r\n"
-                + "Content-Type: text/plain; charset=unknown-8bit\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n--d--\r\n")
+                + "Content-Type: text/plain; charset=unknown-8bit\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n--d--\r\n"
+        )
     }
 
     @Test func theResultIsSevenBitWhateverTheInput() {

@@ -44,17 +44,18 @@ import Testing
             ])
     }
 
-    @Test(arguments: [
-        ("From: \"A (b)\" <phil> (home)", "", "From: \"A (b)\" <phil@example> (home)"),
-        ("To: a,\r\n\tb (x), c@d", "", "To: a@example,\r\n\tb@example (x), c@d"),
-        ("Cc: list: a, b;", "", "Cc: list: a@example, b@example;"),
-        ("To: Bob Smith", "", "To: \"Bob Smith\"@example"),
-        ("To: a@host", "example.org", "To: a@host.example.org"),
-        ("To: a@[1.2.3.4]", "example.org", "To: a@[1.2.3.4]"),
-        ("To: <a>", "example.org", "To: <a@example.example.org>"),
-        ("To: undisclosed-recipients:;", "example.org", "To: undisclosed-recipients:;"),
-        ("Subject: a, b", "example.org", "Subject: a, b"),
-    ] as [(String, String, String)])
+    @Test(
+        arguments: [
+            ("From: \"A (b)\" <phil> (home)", "", "From: \"A (b)\" <phil@example> (home)"),
+            ("To: a,\r\n\tb (x), c@d", "", "To: a@example,\r\n\tb@example (x), c@d"),
+            ("Cc: list: a, b;", "", "Cc: list: a@example, b@example;"),
+            ("To: Bob Smith", "", "To: \"Bob Smith\"@example"),
+            ("To: a@host", "example.org", "To: a@host.example.org"),
+            ("To: a@[1.2.3.4]", "example.org", "To: a@[1.2.3.4]"),
+            ("To: <a>", "example.org", "To: <a@example.example.org>"),
+            ("To: undisclosed-recipients:;", "example.org", "To: undisclosed-recipients:;"),
+            ("Subject: a, b", "example.org", "Subject: a, b"),
+        ] as [(String, String, String)])
     func addressesAreCompletedInPlace(field: String, domain: String, expected: String) {
         #expect(complete(field + "\r\n", domain: domain).first == expected)
     }
@@ -73,7 +74,8 @@ import Testing
 
     @Test func messageIDAndHopsAreKept() throws {
         var completion = HeaderCompletion(
-            HeaderCompletion.Policy(hostName: "h", addresses: AddressCompletion(origin: "o")), queueID: queueID, sender: .null, fullName: [],
+            HeaderCompletion.Policy(hostName: "h", addresses: AddressCompletion(origin: "o")), queueID: queueID, sender: .null,
+            fullName: [],
             date: date, isLocal: false)
         for text in ["Message-ID: <7@x>\r\n", "Received: a\r\n", "received: b\r\n", "Delivered-To: c\r\n"] {
             _ = completion.pass(try #require(HeaderField(raw: Array(text.utf8))))

@@ -41,18 +41,19 @@ import Testing
         #expect(result.scanner.ending == .bodyLine)
     }
 
-    @Test(arguments: [
-        ("", [], "", .endOfContent),
-        ("\r\nhello\r\n", [], "hello\r\n", .emptyLine),
-        ("A: b", ["A: b\r\n"], "", .endOfContent),
-        ("A: b\r\n", ["A: b\r\n"], "", .endOfContent),
-        ("no field", [], "no field", .bodyLine),
-        (" leading space\r\nA: b\r\n", [], " leading space\r\nA: b\r\n", .bodyLine),
-        ("A: b\nC: d\n\nbody\n", ["A: b\r\n", "C: d\r\n"], "body\n", .emptyLine),
-        ("A : b\r\n\r\n", ["A : b\r\n"], "", .emptyLine),
-        (": b\r\n", [], ": b\r\n", .bodyLine),
-        ("A: b\r\n \r\n\r\nx", ["A: b\r\n \r\n"], "x", .emptyLine),
-    ] as [(String, [String], String, HeaderScanner.Ending)])
+    @Test(
+        arguments: [
+            ("", [], "", .endOfContent),
+            ("\r\nhello\r\n", [], "hello\r\n", .emptyLine),
+            ("A: b", ["A: b\r\n"], "", .endOfContent),
+            ("A: b\r\n", ["A: b\r\n"], "", .endOfContent),
+            ("no field", [], "no field", .bodyLine),
+            (" leading space\r\nA: b\r\n", [], " leading space\r\nA: b\r\n", .bodyLine),
+            ("A: b\nC: d\n\nbody\n", ["A: b\r\n", "C: d\r\n"], "body\n", .emptyLine),
+            ("A : b\r\n\r\n", ["A : b\r\n"], "", .emptyLine),
+            (": b\r\n", [], ": b\r\n", .bodyLine),
+            ("A: b\r\n \r\n\r\nx", ["A: b\r\n \r\n"], "x", .emptyLine),
+        ] as [(String, [String], String, HeaderScanner.Ending)])
     func edges(text: String, fields: [String], body: String, ending: HeaderScanner.Ending) {
         for size in [1, 2, 100] {
             let result = scan(text, size: size)

@@ -2,13 +2,14 @@ import InternetMessage
 import Testing
 
 @Suite struct RFC5322DateTests {
-    @Test(arguments: [
-        (Int64(0), 0, "Thu, 1 Jan 1970 00:00:00 +0000"),
-        (1_795_465_277, 3600, "Mon, 23 Nov 2026 21:21:17 +0100"),
-        (951_782_400, 0, "Tue, 29 Feb 2000 00:00:00 +0000"),
-        (4_107_542_399, -12_600, "Sun, 28 Feb 2100 20:29:59 -0330"),
-        (-1, 0, "Wed, 31 Dec 1969 23:59:59 +0000"),
-    ] as [(Int64, Int, String)])
+    @Test(
+        arguments: [
+            (Int64(0), 0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (1_795_465_277, 3600, "Mon, 23 Nov 2026 21:21:17 +0100"),
+            (951_782_400, 0, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (4_107_542_399, -12_600, "Sun, 28 Feb 2100 20:29:59 -0330"),
+            (-1, 0, "Wed, 31 Dec 1969 23:59:59 +0000"),
+        ] as [(Int64, Int, String)])
     func formats(seconds: Int64, offset: Int, text: String) {
         #expect(RFC5322Date(seconds: seconds, offset: offset).text() == text)
         #expect(RFC5322Date(parsing: Array(text.utf8)) == RFC5322Date(seconds: seconds, offset: offset))
@@ -31,16 +32,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("23 Nov 2026 20:21 +0000", Int64(1_795_465_260)),
-        ("Mon, 23 Nov 26 20:21:17 GMT", 1_795_465_277),
-        ("Mon (day), 23 November 2026 20:21:17 UTC", 1_795_465_277),
-        ("Mon, 23 Nov 2026 15:21:17 EST", 1_795_465_277),
-        ("Mon, 23 Nov 126 20:21:17 Z", 1_795_465_277),
-        ("Mon, 23 Nov 2026 20:21:17", 1_795_465_277),
-        ("Mon, 23 Nov 2026 20:21:17 +0000 (UTC)", 1_795_465_277),
-        ("Sat, 31 Dec 2016 23:59:60 +0000", 1_483_228_799),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("23 Nov 2026 20:21 +0000", Int64(1_795_465_260)),
+            ("Mon, 23 Nov 26 20:21:17 GMT", 1_795_465_277),
+            ("Mon (day), 23 November 2026 20:21:17 UTC", 1_795_465_277),
+            ("Mon, 23 Nov 2026 15:21:17 EST", 1_795_465_277),
+            ("Mon, 23 Nov 126 20:21:17 Z", 1_795_465_277),
+            ("Mon, 23 Nov 2026 20:21:17", 1_795_465_277),
+            ("Mon, 23 Nov 2026 20:21:17 +0000 (UTC)", 1_795_465_277),
+            ("Sat, 31 Dec 2016 23:59:60 +0000", 1_483_228_799),
+        ] as [(String, Int64)])
     func tolerates(text: String, seconds: Int64) {
         #expect(RFC5322Date(parsing: Array(text.utf8))?.seconds == seconds)
     }

@@ -11,9 +11,11 @@ import Testing
     @Test func smtpWithOneRecipient() {
         let client = ClientFacts(protocolName: "ESMTP", helo: "mail.phil.example", name: "unknown", address: "192.0.2.1")
         let field = ReceivedField.smtp(
-            client: client, hostName: "mx.example", mailName: "Martlet", queueID: queueID, recipient: MailAddress("a b@example"), date: date)
+            client: client, hostName: "mx.example", mailName: "Martlet", queueID: queueID, recipient: MailAddress("a b@example"), date: date
+        )
         #expect(
-            text(field) == "Received: from mail.phil.example (unknown [192.0.2.1])\r\n\tby mx.example (Martlet) with ESMTP id \(queueID)\r\n"
+            text(field)
+                == "Received: from mail.phil.example (unknown [192.0.2.1])\r\n\tby mx.example (Martlet) with ESMTP id \(queueID)\r\n"
                 + "\tfor <\"a b\"@example>; \(date)\r\n")
     }
 

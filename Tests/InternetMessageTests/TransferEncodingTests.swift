@@ -2,7 +2,9 @@ import InternetMessage
 import Testing
 
 @Suite struct TransferEncodingTests {
-    @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")])
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+    ])
     func base64Vectors(plain: String, encoded: String) {
         #expect(Base64.encode(plain.utf8) == Array(encoded.utf8))
         #expect(Base64.decode(encoded.utf8) == Array(plain.utf8))
@@ -55,7 +57,9 @@ import Testing
         var index = 0
         while index < bytes.count {
             if bytes[index] == UInt8(ascii: "="), index + 2 < bytes.count {
-                if bytes[index + 1] != 13 { out.append(UInt8(String(decoding: bytes[(index + 1)...(index + 2)], as: UTF8.self), radix: 16) ?? 0) }
+                if bytes[index + 1] != 13 {
+                    out.append(UInt8(String(decoding: bytes[(index + 1)...(index + 2)], as: UTF8.self), radix: 16) ?? 0)
+                }
                 index += 3
             } else {
                 out.append(bytes[index])
@@ -70,7 +74,9 @@ import Testing
         let words = String(decoding: EncodedWord.phrase(name.utf8), as: UTF8.self).split(separator: "\r\n ")
         #expect(words.count > 3 && words.allSatisfy { $0.utf8.count <= 75 && $0.hasPrefix("=?utf-8?") && $0.hasSuffix("?=") })
         #expect(EncodedWord.phrase("=?utf-8?Q?x?=".utf8) != Array("=?utf-8?Q?x?=".utf8))
-        #expect(EncodedWord.phrase([0xFF, 0x41]) == Array("=?unknown-8bit?Q?=FFA?=".utf8) || EncodedWord.phrase([0xFF, 0x41]).starts(with: "=?unknown-8bit?B?".utf8))
+        #expect(
+            EncodedWord.phrase([0xFF, 0x41]) == Array("=?unknown-8bit?Q?=FFA?=".utf8)
+                || EncodedWord.phrase([0xFF, 0x41]).starts(with: "=?unknown-8bit?B?".utf8))
         #expect(EncodedWord.unstructured("plain text".utf8) == Array("plain text".utf8))
     }
 }

@@ -8,7 +8,9 @@ private struct Decoded: Equatable {
 }
 
 /// Decodes `text` in chunks of `size` bytes.
-private func decode(_ text: String, size: Int, _ policy: BareNewlinePolicy = .normalize, _ framing: DataDecoder.Framing = .dotStuffed) -> Decoded {
+private func decode(_ text: String, size: Int, _ policy: BareNewlinePolicy = .normalize, _ framing: DataDecoder.Framing = .dotStuffed)
+    -> Decoded
+{
     var decoder = DataDecoder(framing, policy: policy)
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
@@ -19,7 +21,8 @@ private func decode(_ text: String, size: Int, _ policy: BareNewlinePolicy = .no
         index += consumed
         if isEnd {
             #expect(decoder.count == out.count)
-            return Decoded(content: String(decoding: out, as: UTF8.self), rest: String(decoding: bytes[index...], as: UTF8.self), isEnd: true)
+            return Decoded(
+                content: String(decoding: out, as: UTF8.self), rest: String(decoding: bytes[index...], as: UTF8.self), isEnd: true)
         }
         #expect(index == end)
     }
@@ -53,12 +56,16 @@ private func decode(_ text: String, size: Int, _ policy: BareNewlinePolicy = .no
         ("a.b\r\n.c.\r\n.\r\n", .normalize, "a.b\r\nc.\r\n", ""),
         ("no end", .normalize, "no end", nil),
         ("\r\n\r\n.\r\n", .normalize, "\r\n\r\n", ""),
-        ("a long enough line for the wide scanner, and then some\r\n.\r\n", .normalize, "a long enough line for the wide scanner, and then some\r\n", ""),
+        (
+            "a long enough line for the wide scanner, and then some\r\n.\r\n", .normalize,
+            "a long enough line for the wide scanner, and then some\r\n", ""
+        ),
     ]
 
     @Test(arguments: cases) func decodesInAnyChunks(_ input: String, _ policy: BareNewlinePolicy, _ content: String, _ rest: String?) {
         for size in 1...(input.utf8.count + 1) {
-            #expect(decode(input, size: size, policy) == Decoded(content: content, rest: rest ?? "", isEnd: rest != nil), "chunks of \(size)")
+            #expect(
+                decode(input, size: size, policy) == Decoded(content: content, rest: rest ?? "", isEnd: rest != nil), "chunks of \(size)")
         }
     }
 
@@ -85,7 +92,9 @@ private func decode(_ text: String, size: Int, _ policy: BareNewlinePolicy = .no
                 if isEnd != (expected != nil) || (isEnd && consumed != expected) { Issue.record("wrong end in \(bytes)") }
                 for (index, byte) in out.enumerated() {
                     let isPaired = byte == 0x0D ? index + 1 < out.count && out[index + 1] == 0x0A : index > 0 && out[index - 1] == 0x0D
-                    if (byte == 0x0D || byte == 0x0A) && !isPaired && !(byte == 0x0D && index + 1 == out.count) { Issue.record("bare line end after \(bytes)") }
+                    if (byte == 0x0D || byte == 0x0A) && !isPaired && !(byte == 0x0D && index + 1 == out.count) {
+                        Issue.record("bare line end after \(bytes)")
+                    }
                 }
             }
         }

@@ -28,9 +28,12 @@ struct DialogueDriver {
             case .needsInput: return take()
             case .delay: delays += 1
             case .checkSender(let command):
-                session.answer(command.sender.domain == Array("blocked.example".utf8) ? SMTPReply(550, EnhancedStatusCode(5, 7, 1), "no") : nil)
+                session.answer(
+                    command.sender.domain == Array("blocked.example".utf8) ? SMTPReply(550, EnhancedStatusCode(5, 7, 1), "no") : nil)
             case .checkRecipient(let command):
-                session.answer(command.recipient.localPart == Array("Green".utf8) ? SMTPReply(550, EnhancedStatusCode(5, 1, 1), "No such user here") : nil)
+                session.answer(
+                    command.recipient.localPart == Array("Green".utf8)
+                        ? SMTPReply(550, EnhancedStatusCode(5, 1, 1), "No such user here") : nil)
             case .verify: session.answer(nil)
             case .startContent:
                 gathered = []

@@ -15,24 +15,31 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 @Suite struct SMTPServerSessionTests {
     static let singleCommands: [(String, String)] = [
         ("", "500 5.5.2 Error: bad syntax"), ("FOO", "500 5.5.2 Error: command not recognized"), ("EHLO", "501 Syntax: EHLO hostname"),
-        ("HELO  ", "501 Syntax: HELO hostname"), ("EHLO a\u{0}b", "501 Syntax: EHLO hostname"), ("MAIL", "501 5.5.4 Syntax: MAIL FROM:<address>"),
+        ("HELO  ", "501 Syntax: HELO hostname"), ("EHLO a\u{0}b", "501 Syntax: EHLO hostname"),
+        ("MAIL", "501 5.5.4 Syntax: MAIL FROM:<address>"),
         ("MAIL FROM:", "501 5.1.7 Bad sender address syntax"), ("MAIL FROM:<a@b", "501 5.1.7 Bad sender address syntax"),
         ("MAIL FROM:<a@b>x", "501 5.5.4 Syntax: MAIL FROM:<address>"), ("MAIL FROM:<a@b> FOO=1", "555 5.5.4 Unsupported option: FOO=1"),
-        ("MAIL FROM:<a@b> SIZE=x", "501 5.5.4 Bad message size syntax"), ("MAIL FROM:<a@b> SIZE=1 SIZE=2", "501 5.5.4 Error: duplicate parameter SIZE"),
+        ("MAIL FROM:<a@b> SIZE=x", "501 5.5.4 Bad message size syntax"),
+        ("MAIL FROM:<a@b> SIZE=1 SIZE=2", "501 5.5.4 Error: duplicate parameter SIZE"),
         ("MAIL FROM:<a@b> SIZE=99999999999999999999", "552 5.3.4 Message size exceeds fixed limit"),
         ("MAIL FROM:<a@b> SIZE=10240001", "552 5.3.4 Message size exceeds fixed limit"), ("MAIL FROM:<a@b> SIZE=10240000", "250 2.1.0 Ok"),
         ("MAIL FROM:<a@b> BODY=FOO", "555 5.5.4 Unsupported option: BODY=FOO"), ("MAIL FROM:<a@b> BODY=8bitmime", "250 2.1.0 Ok"),
         ("MAIL FROM:<a@b> RET=ALL", "501 5.5.4 Error: Bad RET parameter syntax"), ("MAIL FROM:<a@b> RET=HDRS ENVID=a+2Bb", "250 2.1.0 Ok"),
-        ("MAIL FROM:<a@b> ENVID=a=b", "501 5.5.4 Error: Bad ENVID parameter syntax"), ("MAIL FROM:<é@b>", "553 5.6.7 Must declare SMTPUTF8 to send unicode address"),
+        ("MAIL FROM:<a@b> ENVID=a=b", "501 5.5.4 Error: Bad ENVID parameter syntax"),
+        ("MAIL FROM:<é@b>", "553 5.6.7 Must declare SMTPUTF8 to send unicode address"),
         ("MAIL FROM:<é@b> SMTPUTF8", "250 2.1.0 Ok"), ("MAIL FROM:<> BODY=7BIT", "250 2.1.0 Ok"), ("mail from: <a@b>", "250 2.1.0 Ok"),
         ("MAIL FROM:<a@blocked.example>", "550 5.7.1 no"), ("RCPT TO:<a@b>", "503 5.5.1 Error: need MAIL command"),
-        ("DATA", "503 5.5.1 Error: need RCPT command"), ("DATA x", "501 5.5.4 Syntax: DATA"), ("RSET", "250 2.0.0 Ok"), ("RSET x", "501 5.5.4 Syntax: RSET"),
-        ("NOOP", "250 2.0.0 Ok"), ("NOOP anything", "250 2.0.0 Ok"), ("VRFY", "501 5.5.4 Syntax: VRFY address [SMTPUTF8]"), ("VRFY a@b", "252 2.0.0 a@b"),
+        ("DATA", "503 5.5.1 Error: need RCPT command"), ("DATA x", "501 5.5.4 Syntax: DATA"), ("RSET", "250 2.0.0 Ok"),
+        ("RSET x", "501 5.5.4 Syntax: RSET"),
+        ("NOOP", "250 2.0.0 Ok"), ("NOOP anything", "250 2.0.0 Ok"), ("VRFY", "501 5.5.4 Syntax: VRFY address [SMTPUTF8]"),
+        ("VRFY a@b", "252 2.0.0 a@b"),
         ("VRFY <a b@c>", "501 5.1.3 Bad recipient address syntax"), ("EXPN list", "502 5.5.1 EXPN command is disabled"),
         ("AUTH PLAIN", "503 5.5.1 Error: authentication not enabled"), ("STARTTLS", "502 5.5.1 Error: command not implemented"),
         ("ETRN x", "502 5.5.1 Error: command not implemented"), ("BDAT 0", "503 5.5.1 Error: need MAIL command"),
-        ("QUIT", "221 2.0.0 Bye"), ("quit ", "221 2.0.0 Bye"), ("QUIT x", "501 5.5.4 Syntax: QUIT"), ("BDAT x", "501 5.5.4 Syntax: BDAT count [LAST]"),
-        ("GET / HTTP/1.1", "221 2.7.0 Error: I can break rules, too. Goodbye."), ("\u{16}\u{3}\u{1}", "221 2.7.0 Error: I can break rules, too. Goodbye."),
+        ("QUIT", "221 2.0.0 Bye"), ("quit ", "221 2.0.0 Bye"), ("QUIT x", "501 5.5.4 Syntax: QUIT"),
+        ("BDAT x", "501 5.5.4 Syntax: BDAT count [LAST]"),
+        ("GET / HTTP/1.1", "221 2.7.0 Error: I can break rules, too. Goodbye."),
+        ("\u{16}\u{3}\u{1}", "221 2.7.0 Error: I can break rules, too. Goodbye."),
     ]
 
     @Test(arguments: singleCommands) func firstCommand(_ line: String, _ reply: String) {
@@ -41,12 +48,16 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     }
 
     static let recipients: [(String, String)] = [
-        ("RCPT TO:<a@b>", "250 2.1.5 Ok"), ("RCPT TO:<Postmaster>", "250 2.1.5 Ok"), ("RCPT TO:<>", "501 5.1.3 Bad recipient address syntax"),
+        ("RCPT TO:<a@b>", "250 2.1.5 Ok"), ("RCPT TO:<Postmaster>", "250 2.1.5 Ok"),
+        ("RCPT TO:<>", "501 5.1.3 Bad recipient address syntax"),
         ("RCPT <a@b>", "501 5.5.4 Syntax: RCPT TO:<address>"), ("RCPT TO:<a@b> NOTIFY=NEVER", "250 2.1.5 Ok"),
         ("RCPT TO:<a@b> NOTIFY=NEVER,DELAY", "501 5.5.4 Error: Bad NOTIFY parameter syntax"),
-        ("RCPT TO:<a@b> NOTIFY=success,delay,failure ORCPT=rfc822;a+40b", "250 2.1.5 Ok"), ("RCPT TO:<a@b> ORCPT=x", "501 5.5.4 Error: Bad ORCPT parameter syntax"),
-        ("RCPT TO:<a@b> NOTIFY=", "501 5.5.4 Error: Bad NOTIFY parameter syntax"), ("RCPT TO:<a@b> SIZE=1", "555 5.5.4 Unsupported option: SIZE=1"),
-        ("RCPT TO:<é@b>", "553 5.6.7 Must declare SMTPUTF8 to send unicode address"), ("MAIL FROM:<c@d>", "503 5.5.1 Error: nested MAIL command"),
+        ("RCPT TO:<a@b> NOTIFY=success,delay,failure ORCPT=rfc822;a+40b", "250 2.1.5 Ok"),
+        ("RCPT TO:<a@b> ORCPT=x", "501 5.5.4 Error: Bad ORCPT parameter syntax"),
+        ("RCPT TO:<a@b> NOTIFY=", "501 5.5.4 Error: Bad NOTIFY parameter syntax"),
+        ("RCPT TO:<a@b> SIZE=1", "555 5.5.4 Unsupported option: SIZE=1"),
+        ("RCPT TO:<é@b>", "553 5.6.7 Must declare SMTPUTF8 to send unicode address"),
+        ("MAIL FROM:<c@d>", "503 5.5.1 Error: nested MAIL command"),
     ]
 
     @Test(arguments: recipients) func afterMail(_ line: String, _ reply: String) {
@@ -58,7 +69,9 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     @Test func parametersArriveDecoded() {
         var driver = driver()
         _ = driver.run(bytes("EHLO c\r\n"))
-        _ = driver.run(bytes("MAIL FROM:<x@y> RET=FULL ENVID=a+3Db SIZE=5 BODY=8BITMIME\r\nRCPT TO:<r@s> NOTIFY=DELAY ORCPT=rfc822;o+2Bx@s\r\nDATA\r\n"))
+        _ = driver.run(
+            bytes(
+                "MAIL FROM:<x@y> RET=FULL ENVID=a+3Db SIZE=5 BODY=8BITMIME\r\nRCPT TO:<r@s> NOTIFY=DELAY ORCPT=rfc822;o+2Bx@s\r\nDATA\r\n"))
         _ = driver.run(bytes("x\r\n.\r\n"))
         let mail = driver.accepted.first?.transaction.mail
         #expect(mail?.returnContent == .full && mail?.envelopeID == bytes("a=b") && mail?.declaredSize == 5 && mail?.body == .eightBitMIME)
@@ -69,8 +82,12 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     @Test func pipelinedGroupAnswersInOrder() {
         var driver = driver()
         let group = "MAIL FROM:<a@b>\r\nRCPT TO:<Green@c>\r\nRCPT TO:<d@e>\r\nDATA\r\n"
-        #expect(driver.run(bytes(group)) == "250 2.1.0 Ok\r\n550 5.1.1 No such user here\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n")
-        #expect(driver.run(bytes("body\r\n.\r\nMAIL FROM:<f@g>\r\nQUIT\r\n")) == "250 2.0.0 Ok: queued as 4Xz\r\n250 2.1.0 Ok\r\n221 2.0.0 Bye\r\n")
+        #expect(
+            driver.run(bytes(group))
+                == "250 2.1.0 Ok\r\n550 5.1.1 No such user here\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n")
+        #expect(
+            driver.run(bytes("body\r\n.\r\nMAIL FROM:<f@g>\r\nQUIT\r\n"))
+                == "250 2.0.0 Ok: queued as 4Xz\r\n250 2.1.0 Ok\r\n221 2.0.0 Bye\r\n")
     }
 
     @Test func oneByteAtATimeIsTheSame() {
@@ -100,7 +117,9 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     @Test func chunks() {
         var driver = driver()
         _ = driver.run(bytes("EHLO c\r\n"))
-        #expect(driver.run(bytes("MAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<d@e>\r\nDATA\r\n")).hasSuffix("503 5.5.1 Error: BODY=BINARYMIME requires BDAT\r\n"))
+        #expect(
+            driver.run(bytes("MAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<d@e>\r\nDATA\r\n")).hasSuffix(
+                "503 5.5.1 Error: BODY=BINARYMIME requires BDAT\r\n"))
         #expect(driver.run(bytes("BDAT 5\r\na\nb\r.BDAT 0 LAST\r\n")) == "250 2.0.0 Ok: 5 bytes\r\n250 2.0.0 Ok: queued as 4Xz\r\n")
         #expect(driver.accepted.first?.content == bytes("a\nb\r."))
         #expect(driver.run(bytes("BDAT 6 LAST\r\nQUIT\r\nRSET\r\n")) == "503 5.5.1 Error: need MAIL command\r\n250 2.0.0 Ok\r\n")
@@ -110,8 +129,11 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         var driver = driver { $0.messageSizeLimit = 10 }
         _ = driver.run(bytes("MAIL FROM:<a@b>\r\nRCPT TO:<d@e>\r\nBDAT 6\r\n123456"))
         #expect(driver.run(bytes("MAIL FROM:<x@y>\r\n")) == "503 5.5.1 Error: nested MAIL command\r\n")
-        #expect(driver.run(bytes("RCPT TO:<x@y>\r\nDATA\r\n")) == "503 5.5.1 Error: RCPT after BDAT\r\n503 5.5.1 Error: DATA after BDAT\r\n")
-        #expect(driver.run(bytes("BDAT 6\r\n123456BDAT 1 LAST\r\nx")) == "552 5.3.4 Error: message file too big\r\n503 5.5.1 Error: need MAIL command\r\n")
+        #expect(
+            driver.run(bytes("RCPT TO:<x@y>\r\nDATA\r\n")) == "503 5.5.1 Error: RCPT after BDAT\r\n503 5.5.1 Error: DATA after BDAT\r\n")
+        #expect(
+            driver.run(bytes("BDAT 6\r\n123456BDAT 1 LAST\r\nx"))
+                == "552 5.3.4 Error: message file too big\r\n503 5.5.1 Error: need MAIL command\r\n")
         #expect(driver.abandoned == 1 && driver.accepted.isEmpty)
         #expect(driver.run(bytes("DATA\r\n")) == "503 5.5.1 Error: need RCPT command\r\n")
     }
@@ -219,7 +241,10 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
             state ^= state << 17
             return state
         }
-        let words = ["MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n", ".\r\n", "BDAT 3\r\n", "BDAT 2 LAST\r\n", "RSET\r\n", "EHLO x\r\n", "\r", "\n", "\u{0}", "STARTTLS\r\n", "x"]
+        let words = [
+            "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n", ".\r\n", "BDAT 3\r\n", "BDAT 2 LAST\r\n", "RSET\r\n", "EHLO x\r\n",
+            "\r", "\n", "\u{0}", "STARTTLS\r\n", "x",
+        ]
         for _ in 0..<3000 {
             var driver = driver {
                 $0.hardErrorLimit = 1000

@@ -120,7 +120,7 @@ struct Scene {
         let path = "/tmp/martlet-test-\(ProcessSpawn.currentProcessID)-\(ObjectIdentifier(client).hashValue).log"
         defer { try? Files.unlink(path) }
         let session = ServerSession(
-            transport: client, queue: queue, clock: clock, settings: parsed,
+            transport: client, queue: queue, clock: clock, settings: SharedSettings(parsed),
             log: MailLog(program: "smtpd", syslogName: "martlet", destination: .file(path), processID: 1, clock: { 0 }),
             client: ClientIdentity(name: name, address: address, port: 4711), serverAddress: "203.0.113.1")
         await session.run(refusal: refusal)

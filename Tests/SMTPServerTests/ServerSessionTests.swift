@@ -12,7 +12,9 @@ import Testing
     static let me = "client.example[192.0.2.1]"
 
     @Test @ServiceActor func acceptsMailForKnownRecipients() async throws {
-        var scene = Scene("EHLO c.example", "MAIL FROM:<a@b.example> RET=HDRS ENVID=x1\r\nRCPT TO:<matt@h.example> NOTIFY=NEVER\r\nDATA", "Subject: x\r\n\r\n..y\r\n.\r\nQUIT")
+        var scene = Scene(
+            "EHLO c.example", "MAIL FROM:<a@b.example> RET=HDRS ENVID=x1\r\nRCPT TO:<matt@h.example> NOTIFY=NEVER\r\nDATA",
+            "Subject: x\r\n\r\n..y\r\n.\r\nQUIT")
         scene.queue.verdicts["matt@h.example"] = RecipientVerdict(.local, .known)
         try await scene.play()
         #expect(scene.replies.last == "221 2.0.0 Bye")
@@ -24,31 +26,39 @@ import Testing
         #expect(message.envelope.envelopeID == Array("x1".utf8) && message.envelope.returnContent == .headers)
         #expect(message.envelope.recipients == [EnvelopeRecipient(MailAddress("matt@h.example"), notify: .never)])
         #expect(message.envelope.origin == .remoteSMTP && message.envelope.arrival == 1_700_000_000_000_000)
-        #expect(message.envelope.client == ClientFacts(protocolName: "ESMTP", helo: "c.example", name: "client.example", address: "192.0.2.1", port: 4711))
-        #expect(scene.log == [
-            "connect from \(Self.me)", "4XzABCDEF0z1: client=\(Self.me)",
-            "disconnect from \(Self.me) ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5",
-        ])
+        #expect(
+            message.envelope.client
+                == ClientFacts(protocolName: "ESMTP", helo: "c.example", name: "client.example", address: "192.0.2.1", port: 4711))
+        #expect(
+            scene.log == [
+                "connect from \(Self.me)", "4XzABCDEF0z1: client=\(Self.me)",
+                "disconnect from \(Self.me) ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5",
+            ])
     }
 
     @Test @ServiceActor func refusesRelayingAndUnknownUsers() async throws {
         var scene = Scene(
-            "EHLO c", "MAIL FROM:<x@y.example>\r\nRCPT TO:<a@elsewhere.example>\r\nRCPT TO:<nobody@h.example>\r\nRCPT TO:<late@h.example>\r\nDATA", "QUIT")
-        scene.queue.verdicts["nobody@h.example"] = RecipientVerdict(.local, .unknown(EnhancedStatusCode(5, 1, 1), "User unknown in local recipient table"))
+            "EHLO c",
+            "MAIL FROM:<x@y.example>\r\nRCPT TO:<a@elsewhere.example>\r\nRCPT TO:<nobody@h.example>\r\nRCPT TO:<late@h.example>\r\nDATA",
+            "QUIT")
+        scene.queue.verdicts["nobody@h.example"] = RecipientVerdict(
+            .local, .unknown(EnhancedStatusCode(5, 1, 1), "User unknown in local recipient table"))
         scene.queue.verdicts["late@h.example"] = RecipientVerdict(.local, .temporaryFailure("Temporary lookup failure"))
         scene.settings = "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination"
         try await scene.play()
         let last = scene.replies.suffix(5)
-        #expect(last == [
-            "554 5.7.1 <a@elsewhere.example>: Relay access denied",
-            "550 5.1.1 <nobody@h.example>: Recipient address rejected: User unknown in local recipient table",
-            "451 4.3.0 <late@h.example>: Temporary lookup failure", "554 5.5.1 Error: no valid recipients", "221 2.0.0 Bye",
-        ])
-        #expect(scene.log[1...3] == [
-            "NOQUEUE: reject: RCPT from \(Self.me): 554 5.7.1 <a@elsewhere.example>: Relay access denied; from=<x@y.example> to=<a@elsewhere.example> proto=ESMTP helo=<c>",
-            "NOQUEUE: reject: RCPT from \(Self.me): 550 5.1.1 <nobody@h.example>: Recipient address rejected: User unknown in local recipient table; from=<x@y.example> to=<nobody@h.example> proto=ESMTP helo=<c>",
-            "NOQUEUE: reject: RCPT from \(Self.me): 451 4.3.0 <late@h.example>: Temporary lookup failure; from=<x@y.example> to=<late@h.example> proto=ESMTP helo=<c>",
-        ])
+        #expect(
+            last == [
+                "554 5.7.1 <a@elsewhere.example>: Relay access denied",
+                "550 5.1.1 <nobody@h.example>: Recipient address rejected: User unknown in local recipient table",
+                "451 4.3.0 <late@h.example>: Temporary lookup failure", "554 5.5.1 Error: no valid recipients", "221 2.0.0 Bye",
+            ])
+        #expect(
+            scene.log[1...3] == [
+                "NOQUEUE: reject: RCPT from \(Self.me): 554 5.7.1 <a@elsewhere.example>: Relay access denied; from=<x@y.example> to=<a@elsewhere.example> proto=ESMTP helo=<c>",
+                "NOQUEUE: reject: RCPT from \(Self.me): 550 5.1.1 <nobody@h.example>: Recipient address rejected: User unknown in local recipient table; from=<x@y.example> to=<nobody@h.example> proto=ESMTP helo=<c>",
+                "NOQUEUE: reject: RCPT from \(Self.me): 451 4.3.0 <late@h.example>: Temporary lookup failure; from=<x@y.example> to=<late@h.example> proto=ESMTP helo=<c>",
+            ])
         #expect(scene.log.last == "disconnect from \(Self.me) ehlo=1 mail=1 rcpt=0/3 data=0/1 quit=1 commands=3/7")
     }
 
@@ -143,7 +153,8 @@ import Testing
     @Test @ServiceActor func sizeDeclaredTooLargeIsLogged() async throws {
         var scene = Scene("EHLO c", "MAIL FROM:<a@b> SIZE=99999999", "QUIT")
         try await scene.play()
-        #expect(scene.log.contains("NOQUEUE: reject: MAIL from \(Self.me): 552 5.3.4 Message size exceeds fixed limit; proto=ESMTP helo=<c>"))
+        #expect(
+            scene.log.contains("NOQUEUE: reject: MAIL from \(Self.me): 552 5.3.4 Message size exceeds fixed limit; proto=ESMTP helo=<c>"))
     }
 
     @Test @ServiceActor func errorsAreSlowedAndEnded() async throws {
@@ -163,12 +174,16 @@ import Testing
 
     @Test @ServiceActor func starttls() async throws {
         let facts = TLSSessionFacts(protocolVersion: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", cipherBits: 256, peerStatus: .anonymous)
-        var scene = Scene("EHLO c", "STARTTLS\r\nMAIL FROM:<injected@x>", "EHLO c", "MAIL FROM:<a@b>\r\nRCPT TO:<matt@h.example>\r\nDATA", "x\r\n.", "QUIT")
+        var scene = Scene(
+            "EHLO c", "STARTTLS\r\nMAIL FROM:<injected@x>", "EHLO c", "MAIL FROM:<a@b>\r\nRCPT TO:<matt@h.example>\r\nDATA", "x\r\n.",
+            "QUIT")
         scene.client.handshake = .success(facts)
         scene.settings = "smtpd_tls_security_level = may"
         scene.queue.verdicts["matt@h.example"] = RecipientVerdict(.local, .known)
         try await scene.play(hasCertificate: true)
-        #expect(scene.log.contains("Anonymous TLS connection established from \(Self.me): TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"))
+        #expect(
+            scene.log.contains(
+                "Anonymous TLS connection established from \(Self.me): TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"))
         #expect(scene.queue.messages.first?.envelope.client.protocolName == "ESMTPS")
         #expect(scene.queue.messages.first?.envelope.client.tls == "using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)")
         #expect(scene.queue.messages.first?.envelope.sender == MailAddress("a@b"))
@@ -176,7 +191,9 @@ import Testing
         var failed = Scene("EHLO c", "STARTTLS")
         failed.settings = "smtpd_tls_security_level = may"
         try await failed.play(hasCertificate: true)
-        #expect(failed.log.contains("SSL_accept error from \(Self.me): none") && failed.log.contains("lost connection after STARTTLS from \(Self.me)"))
+        #expect(
+            failed.log.contains("SSL_accept error from \(Self.me): none")
+                && failed.log.contains("lost connection after STARTTLS from \(Self.me)"))
     }
 
     @Test @ServiceActor func refusedAtTheDoor() async throws {

@@ -94,7 +94,7 @@ private func drain(_ scheduler: inout Scheduler, now: Int64 = 0) -> [Delivery] {
     #expect(scheduler.add(message: id(20), recipients: one("a.example"), now: 299 * second).count == 1)
     #expect(scheduler.add(message: id(21), recipients: one("b.example"), now: 299 * second).isEmpty)
     #expect(scheduler.add(message: id(22), recipients: one("a.example"), now: 300 * second).isEmpty)
-    #expect(drain(&scheduler, now: 300 * second).map(\.message) == [id(21), id(22)])
+    #expect(Set(drain(&scheduler, now: 300 * second).map(\.message)) == [id(21), id(22)])
 }
 
 @Test func aSuccessClearsTheRecordOfFailures() {
@@ -102,7 +102,7 @@ private func drain(_ scheduler: inout Scheduler, now: Int64 = 0) -> [Delivery] {
     for number in 0..<40 { _ = scheduler.add(message: id(number), recipients: one("a.example"), now: 0) }
     for round in 0..<40 {
         guard let delivery = scheduler.nextDelivery(now: 0) else { break }
-        let feedback: DeliveryFeedback = round % 3 == 2 ? .reached : .unreachable(refused)
+        let feedback: DeliveryFeedback = round % 2 == 1 ? .reached : .unreachable(refused)
         #expect(scheduler.finished(delivery.id, feedback: feedback, now: 0).isEmpty)
     }
     #expect(scheduler.waitingCount == 0)

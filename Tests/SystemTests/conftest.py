@@ -1,5 +1,10 @@
 """Fixtures of the system tests: the two hosts of the story, sender.test and receiver.test, and their name server."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from harness import Instance, NameServer
@@ -45,6 +50,15 @@ class Story:
                 failures.append(str(failure))
         self.dns.stop()
         assert not failures, failures
+
+
+@pytest.fixture
+def tmp_path():
+    """A directory that others may enter: root's deliveries to files are made with the rights of nobody, and pytest's own is closed to it."""
+    base = Path(tempfile.mkdtemp(prefix="martlet-test-"))
+    os.chmod(base, 0o755)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ class Instance:
     # Configuration
 
     def write_configuration(self):
-        (self.config / "aliases").write_text("".join(f"{name}: {value}\n" for name, value in self.aliases.items()))
+        (self.config / "aliases").write_text("".join(f"{name} {value}\n" for name, value in self.aliases.items()))
         (self.config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
         options = "".join(f"\n    -o {option}" for option in self.smtpd_options)
         (self.config / "master.cf").write_text(

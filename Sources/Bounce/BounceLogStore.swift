@@ -1,0 +1,224 @@
+// The logs of recipients: bounce/ID, defer/ID, trace/ID in the queue directory. One file a message, one line a record.
+//
+// A line is base64 of a checksum and the encoded BounceRecord, between two line feeds. A line that a crash tore is thus cut off from the
+// next one, is recognized by its checksum, and is skipped: nobody was told that it is there. Records of the bounce and trace logs are
+// durable when `append` returns (data synced, and the directory when the file is new); the defer log only informs and is not synced.
+//
+// Several bounce processes may work at a time: every change is made under flock(2) on the file, and a file that was removed while its lock
+// was awaited is opened anew, so that no record goes into a file without a name.
+//
+// Security: the files are ours, but a sick disk may have changed them; what does not check is skipped and counted. Sizes are bounded.
+
+import InternetMessage
+import MailIPC
+import MailModel
+import MailQueue
+import SystemKit
+
+/// What a log holds.
+struct BounceLogContents: Sendable, Equatable {
+    /// The last record of each recipient, in the order in which recipients first occur.
+    var records: [BounceRecord] = []
+    /// Octets of the file; 0 where there is none.
+    var size: Int64 = 0
+    /// Lines that are no record.
+    var damagedLines = 0
+}
+
+/// The blocking operations on logs; for a thread of its own.
+struct BounceLogStore: Sendable {
+    private let directories: QueueDirectories
+    /// Nothing of ours is longer: 50,000 recipients with long diagnostics stay below it.
+    static let sizeLimit = 256 << 20
+
+    init(directories: QueueDirectories) { self.directories = directories }
+
+    func path(_ log: BounceLog, _ id: QueueID) -> String {
+        switch log {
+        case .bounce: directories.path(.bounce, id)
+        case .defer: directories.path(.defer, id)
+        case .trace: directories.path(.trace, id)
+        }
+    }
+
+    private func directory(_ log: BounceLog) -> String {
+        switch log {
+        case .bounce: directories.path(.bounce)
+        case .defer: directories.path(.defer)
+        case .trace: directories.path(.trace)
+        }
+    }
+
+    /// Appends records. For each the reason why it may not be recorded, or nil when it is, durably where its log is durable.
+    func append(_ records: [BounceRecord]) -> [SystemError?] {
+        struct File: Hashable {
+            var log: BounceLog
+            var id: QueueID
+        }
+        var results = [SystemError?](repeating: nil, count: records.count)
+        var created: Set<BounceLog> = []
+        for (file, indices) in Dictionary(grouping: records.indices, by: { File(log: records[$0].log, id: records[$0].queueID) }) {
+            do {
+                if try append(indices.map { records[$0] }, to: path(file.log, file.id), log: file.log) { created.insert(file.log) }
+            } catch {
+                for index in indices { results[index] = error }
+            }
+        }
+        for log in created where log != .defer {
+            do {
+                try Files.synchronizeDirectory(directory(log))
+            } catch {
+                // The data is safe but perhaps not the name: none of this log's records counts.
+                for index in records.indices where records[index].log == log { results[index] = results[index] ?? error }
+            }
+        }
+        return results
+    }
+
+    /// Appends to one file. Returns whether the directory has to be synced too.
+    private func append(_ records: [BounceRecord], to path: String, log: BounceLog) throws(SystemError) -> Bool {
+        let lines = records.flatMap(BounceLogStore.line)
+        while true {
+            let file = try FileDescriptor.open(path, [.readWrite, .create, .append, .noFollow])
+            try file.lockExclusive()
+            let before = try file.status()
+            // Removed while the lock was awaited: a record in it would be lost.
+            guard try Files.exists(path), try Files.status(of: path).inode == before.inode else { continue }
+            try file.writeAll(lines)
+            if log == .defer {
+                try compact(file, sizeBefore: before.size)
+            } else {
+                try file.synchronizeData()
+            }
+            // An empty file may be one whose creator died before it synced the directory.
+            return before.size == 0
+        }
+    }
+
+    /// A message that is deferred again and again must not fill the disk: when the defer log passes a power of two, only the last record of
+    /// each recipient is kept. A crash in between loses the log, which only informs.
+    private func compact(_ file: borrowing FileDescriptor, sizeBefore: Int64) throws(SystemError) {
+        let size = try file.status().size
+        guard size > 65_536, size.leadingZeroBitCount != sizeBefore.leadingZeroBitCount else { return }
+        let all = BounceLogStore.parse(try file.readWhole(size: size))
+        let lines = all.records.flatMap(BounceLogStore.line)
+        guard lines.count < Int(size) / 2 else { return }
+        try file.truncate(to: 0)
+        try file.writeAll(lines)
+    }
+
+    /// The records of a log; none where there is no log.
+    func read(_ log: BounceLog, _ id: QueueID) throws(SystemError) -> BounceLogContents {
+        let path = path(log, id)
+        guard try Files.exists(path) else { return BounceLogContents() }
+        let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
+        let bytes = try file.readWhole(size: try file.status().size)
+        return BounceLogStore.parse(bytes)
+    }
+
+    /// Removes a log unless it has grown since it was read.
+    func remove(_ log: BounceLog, _ id: QueueID, size: Int64) throws(SystemError) {
+        let path = path(log, id)
+        guard try Files.exists(path) else { return }
+        let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
+        try file.lockExclusive()
+        guard try file.status().size == size else { return }
+        try unlinkIfPresent(path)
+    }
+
+    /// Removes every log of a message that is gone.
+    func forget(_ id: QueueID) throws(SystemError) {
+        for log in BounceLog.allCases { try unlinkIfPresent(path(log, id)) }
+    }
+
+    /// Removes defer and trace logs that were not touched for a day and whose message is gone. Bounce logs stay: they hold failures that
+    /// nobody was told of; their ids are returned for a warning.
+    ///
+    /// - Parameter ids: of logs to look at; a few at a time, so that appending does not wait.
+    func sweep(_ log: BounceLog, _ ids: [QueueID], now: Int64) throws(SystemError) -> (removed: Int, orphans: [QueueID]) {
+        var removed = 0
+        var orphans: [QueueID] = []
+        for id in ids {
+            guard try Files.exists(path(log, id)), now - (try Files.status(of: path(log, id)).modified) > 86_400_000_000 else { continue }
+            // Twice, because the file may be moved from one directory to the other between two looks.
+            if try isQueued(id) { continue }
+            if try isQueued(id) { continue }
+            if log == .bounce {
+                orphans.append(id)
+            } else {
+                try unlinkIfPresent(path(log, id))
+                removed += 1
+            }
+        }
+        return (removed, orphans)
+    }
+
+    /// The messages that have a log.
+    func ids(_ log: BounceLog) throws(SystemError) -> [QueueID] {
+        try Files.directoryEntries(directory(log)).compactMap { QueueID($0) }
+    }
+
+    private func isQueued(_ id: QueueID) throws(SystemError) -> Bool {
+        for directory in [QueueDirectory.incoming, .deferred, .hold, .incoming] where try Files.exists(directories.path(directory, id)) {
+            return true
+        }
+        return false
+    }
+
+    private func unlinkIfPresent(_ path: String) throws(SystemError) {
+        do {
+            try Files.unlink(path)
+        } catch  where error.isNotFound {
+            return
+        }
+    }
+
+    /// A record as it stands in the file.
+    static func line(_ record: BounceRecord) -> [UInt8] {
+        let body = record.encoded
+        var encoder = ByteEncoder(reserving: body.count + 4)
+        encoder.put(CRC32C.checksum(body))
+        encoder.put(raw: body)
+        return [10] + Base64.encode(encoder.bytes) + [10]
+    }
+
+    static func parse(_ bytes: [UInt8]) -> BounceLogContents {
+        var contents = BounceLogContents(size: Int64(bytes.count))
+        var positions: [EnvelopeRecipient: Int] = [:]
+        for line in bytes.split(separator: 10) {
+            guard let record = record(line) else {
+                contents.damagedLines += 1
+                continue
+            }
+            if let position = positions[record.recipient] {
+                contents.records[position] = record
+            } else {
+                positions[record.recipient] = contents.records.count
+                contents.records.append(record)
+            }
+        }
+        return contents
+    }
+
+    private static func record(_ line: ArraySlice<UInt8>) -> BounceRecord? {
+        guard let bytes = Base64.decode(line), bytes.count > 4 else { return nil }
+        var decoder = ByteDecoder(bytes)
+        guard let checksum = try? decoder.take(UInt32.self), checksum == CRC32C.checksum(bytes[4...]) else { return nil }
+        return try? BounceRecord(decoding: bytes[4...])
+    }
+}
+
+extension FileDescriptor {
+    /// The first `size` octets, or an error where that is more than a log can have.
+    fileprivate func readWhole(size: Int64) throws(SystemError) -> [UInt8] {
+        guard size <= BounceLogStore.sizeLimit else { throw SystemError(errno: 27, operation: "read", object: "log of \(size) bytes") }
+        var out: [UInt8] = []
+        out.reserveCapacity(Int(size))
+        while Int64(out.count) < size {
+            let piece = try pread(upTo: Int(min(size - Int64(out.count), 1 << 20)), at: Int64(out.count))
+            if piece.isEmpty { break }
+            out += piece
+        }
+        return out
+    }
+}

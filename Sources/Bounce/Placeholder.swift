@@ -1,1 +1,0 @@
-// Placeholder of a room not yet furnished.

@@ -1,0 +1,56 @@
+// From a request of qmgr to its reply: every recipient gets an outcome, whatever happens; what is unforeseen defers.
+
+import MailConfiguration
+import MailIPC
+import MailLog
+import MailModel
+import ServiceKit
+import SystemKit
+
+/// Answers delivery requests.
+final class LocalAgent {
+    private let settings: LocalSettings
+    private let tables: LocalTables
+    private let log: MailLog
+    private let cleanupSocket: String
+    private let helperPath: String
+    private let timeout: Int
+
+    init(_ context: ServiceContext) throws(SystemError) {
+        let configuration = context.configuration
+        let log = context.log
+        self.log = log
+        settings = LocalSettings(configuration)
+        tables = try LocalTables(configuration) { log.warning($0) }
+        cleanupSocket = context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false)
+        helperPath = "\(configuration[Parameters.daemonDirectory])/local"
+        timeout = 600_000
+    }
+
+    /// Makes the deliveries of one request.
+    ///
+    /// - Parameter descriptor: the queue file; it is closed here. nil where none was passed.
+    func deliver(_ request: DeliveryRequest, descriptor: Int32?) -> DeliveryReply {
+        let received = SystemClock.now()
+        let message = DeliveryMessage(
+            queueID: request.queueID, envelope: request.envelope, activated: request.activated, received: received)
+        let content: MessageContent
+        do throws(SystemError) {
+            guard let descriptor else { throw SystemError(errno: 9, operation: "receive", object: "the queue file") }
+            content = try MessageContent(
+                file: FileDescriptor(owning: descriptor), offset: request.contentOffset, length: request.contentLength)
+        } catch {
+            log.warning("\(request.queueID): \(error)")
+            let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot read the message", relay: "local")
+            return DeliveryReply(outcomes: request.envelope.recipients.map { _ in outcome })
+        }
+        let log = log
+        let socket = cleanupSocket
+        let timeout = timeout
+        let deliverer = LocalDeliverer(
+            message, content: content, settings: settings, tables: tables, transport: request.transport, helperPath: helperPath,
+            now: { SystemClock.now() }, log: { log.info($0) }, warn: { log.warning($0) },
+            forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) })
+        return DeliveryReply(outcomes: deliverer.run())
+    }
+}

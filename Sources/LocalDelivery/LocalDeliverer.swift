@@ -1,0 +1,240 @@
+// One delivery request: one message, some recipients, all of its ends on this host.
+
+import MailModel
+import SystemKit
+
+/// Makes the deliveries of one request. Used once.
+final class LocalDeliverer {
+    let settings: LocalSettings
+    let tables: LocalTables
+    /// The name of the transport in master.cf: addresses that route to it are delivered here, not forwarded.
+    let transport: String
+    private(set) var trail = DeliveryTrail(contentStart: [])
+    private let message: DeliveryMessage
+    private let content: MessageContent
+    private let forwarder: (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
+    private let log: (String) -> Void
+    private let logWarning: (String) -> Void
+    private let helperPath: String
+    private let now: () -> Int64
+    /// What was done already for this message: the same mailbox, file or command gets it once.
+    private var done: [Destination: RecipientOutcome] = [:]
+
+    private enum Destination: Hashable {
+        case mailbox(String)
+        case file([UInt8], UInt32)
+        case command([UInt8], UInt32)
+    }
+
+    init(
+        _ message: DeliveryMessage, content: consuming MessageContent, settings: LocalSettings, tables: LocalTables, transport: String,
+        helperPath: String, now: @escaping () -> Int64, log: @escaping (String) -> Void, warn: @escaping (String) -> Void,
+        forwarder: @escaping (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
+    ) {
+        self.message = message
+        self.content = content
+        self.settings = settings
+        self.tables = tables
+        self.transport = transport
+        self.helperPath = helperPath
+        self.now = now
+        self.log = log
+        logWarning = warn
+        self.forwarder = forwarder
+    }
+
+    /// One outcome for each recipient, in their order.
+    func run() -> [RecipientOutcome] {
+        do throws(SystemError) {
+            trail = DeliveryTrail(contentStart: try content.start(upTo: DeliveryTrail.headerLimit))
+        } catch {
+            return message.envelope.recipients.map { recipient in
+                let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "\(error)", relay: "local")
+                record(recipient.address, top: recipient, outcome)
+                return outcome
+            }
+        }
+        return message.envelope.recipients.map(deliver)
+    }
+
+    private func deliver(_ recipient: EnvelopeRecipient) -> RecipientOutcome {
+        let expansion = RecipientExpansion(recipient, agent: self)
+        var outcomes = expansion.run(sender: message.envelope.sender)
+        for forward in expansion.forwards {
+            let forwarded = ForwardedMessage(
+                message.envelope, of: recipient, sender: forward.sender, isOwner: forward.isOwner, to: forward.recipients,
+                deliveredTo: settings.deliveredHeaders.contains("forward"), time: now())
+            let outcome = forwarder(forwarded, content)
+            record(recipient.address, top: recipient, outcome)
+            outcomes.append(outcome)
+        }
+        return LocalDeliverer.worst(outcomes)
+    }
+
+    /// The outcome of a recipient whose expansion had these ends: deferred if one of them is to be tried again, failed if one failed.
+    static func worst(_ outcomes: [RecipientOutcome]) -> RecipientOutcome {
+        if let deferred = outcomes.first(where: { $0.action == .deferred }) { return deferred }
+        if let bounced = outcomes.first(where: { $0.action == .bounced }) { return bounced }
+        // Several ends, or a new message: the address itself is not where it ended (RFC 3464 section 2.3.3).
+        if let expanded = outcomes.first(where: { $0.action == .expanded }) { return expanded }
+        if outcomes.count > 1, let first = outcomes.first {
+            return RecipientOutcome(.expanded, first.status, first.reason, relay: first.relay)
+        }
+        return outcomes.first ?? RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "the expansion has no end", relay: "local")
+    }
+
+    func warn(_ line: String) { logWarning("\(message.queueID): \(line)") }
+
+    func record(_ address: MailAddress, top: EnvelopeRecipient, _ outcome: RecipientOutcome) {
+        let original = top.originalAddress ?? top.address
+        log(
+            DeliveryLogLine.text(
+                queueID: message.queueID, recipient: address, originalRecipient: original, outcome: outcome, times: message.times(now())))
+    }
+
+    // MARK: Ends
+
+    /// A user's own mailbox: a command of the administrator, a mailbox in the home, or the mail spool.
+    func mailbox(
+        of user: UserRecord, part: LocalPart, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress
+    ) -> RecipientOutcome {
+        once(.mailbox(user.name)) {
+            if let name = settings.unsupported.first {
+                return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "\(name) is not supported", relay: "local")
+            }
+            let identity = DeliveryIdentity.of(user)
+            if settings.requireHomeDirectory {
+                do throws(SystemError) {
+                    _ = try identity.perform { () throws(SystemError) in try Files.status(of: user.home) }
+                } catch {
+                    return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot access home directory: \(error)", relay: "local")
+                }
+            }
+            if !settings.mailboxCommand.isEmpty {
+                return run(
+                    Array(settings.mailboxCommand.utf8), as: identity, user: user, part: part, address: address, top: top, sender: sender,
+                    withDeliveredTo: true)
+            }
+            if settings.homeMailbox.isEmpty {
+                return mbox("\(settings.mailSpoolDirectory)/\(user.name)", as: identity, isSpool: true, address, top, sender, "mailbox")
+            }
+            let path = "\(user.home)/\(settings.homeMailbox)"
+            if path.hasSuffix("/") { return maildir(path, as: identity, address, top, sender) }
+            return mbox(path, as: identity, isSpool: false, address, top, sender, "mailbox")
+        }
+    }
+
+    /// `/path` in an expansion: an mbox file, or a Maildir where it ends with a slash.
+    func file(
+        _ name: [UInt8], as user: DeliveryIdentity?, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress
+    ) -> RecipientOutcome {
+        let identity = user ?? tables.defaultIdentity
+        return once(.file(name, identity.user)) {
+            guard let path = String(validating: name, as: UTF8.self) else {
+                return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "the file name is not UTF-8", relay: "local")
+            }
+            // Postfix file.c: root's files are written with the rights of default_privs.
+            let writer = identity.user == 0 && Privileges.isRoot ? tables.defaultIdentity : identity
+            if path.hasSuffix("/") { return maildir(path, as: writer, address, top, sender) }
+            return mbox(path, as: writer, isSpool: false, address, top, sender, "file: \(ASCII.printable(name, limit: 256))")
+        }
+    }
+
+    /// `|command` in an expansion.
+    func command(
+        _ command: [UInt8], as user: DeliveryIdentity?, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress
+    ) -> RecipientOutcome {
+        let identity = user ?? tables.defaultIdentity
+        return once(.command(command, identity.user)) {
+            let part = LocalPart(address.localPart, delimiters: settings.recipientDelimiter)
+            let owner = user.map { UserRecord(name: $0.name, uid: $0.user, gid: $0.group, home: $0.home, shell: $0.shell, gecos: "") }
+            return run(
+                command, as: identity, user: owner, part: part, address: address, top: top, sender: sender,
+                withDeliveredTo: settings.deliveredHeaders.contains("command"))
+        }
+    }
+
+    private func once(_ destination: Destination, _ work: () -> RecipientOutcome) -> RecipientOutcome {
+        if let outcome = done[destination] { return outcome }
+        let outcome = work()
+        done[destination] = outcome
+        return outcome
+    }
+
+    private func run(
+        _ command: [UInt8], as identity: DeliveryIdentity, user: UserRecord?, part: LocalPart, address: MailAddress, top: EnvelopeRecipient,
+        sender: MailAddress, withDeliveredTo: Bool
+    ) -> RecipientOutcome {
+        // No command runs as root, not even root's own (Postfix mailbox.c).
+        let runner = identity.user == 0 && Privileges.isRoot ? tables.defaultIdentity : identity
+        let environment = CommandEnvironment(
+            sender: sender, recipient: address, originalRecipient: top.originalAddress ?? top.address, localPart: part,
+            client: message.envelope.client, user: user.map { ($0.name, $0.home, $0.shell) },
+            timeZone: ProcessSpawn.environmentVariable("TZ"), path: LocalSettings.commandPath)
+        let delivery = CommandDelivery(
+            command: command, identity: runner, environment: environment.variables(allowed: LocalSettings.safeCharacters),
+            directory: user?.home ?? "/", timeLimit: settings.commandTimeLimit, helperPath: helperPath)
+        let form: MailboxForm = withDeliveredTo ? .command : [.fromLine]
+        return delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form)
+    }
+
+    private func maildir(
+        _ path: String, as identity: DeliveryIdentity, _ address: MailAddress, _ top: EnvelopeRecipient, _ sender: MailAddress
+    ) -> RecipientOutcome {
+        let form = fileForm([], withDeliveredTo: true)
+        if settings.mailboxSizeLimit > 0, content.length > settings.mailboxSizeLimit { return LocalDeliverer.tooLarge(path) }
+        let delivery = MaildirDelivery(path: path, identity: identity, hostName: settings.myhostname, time: now())
+        do throws(SystemError) {
+            try delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form)
+            return RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "delivered to maildir", relay: "local")
+        } catch {
+            return LocalDeliverer.trouble(error, "maildir delivery failed: \(error)")
+        }
+    }
+
+    private func mbox(
+        _ path: String, as identity: DeliveryIdentity, isSpool: Bool, _ address: MailAddress, _ top: EnvelopeRecipient, _ sender: MailAddress,
+        _ what: String
+    ) -> RecipientOutcome {
+        let form = fileForm([.fromLine, .quoting, .finalBlank], withDeliveredTo: isSpool)
+        let delivery = MboxDelivery(
+            path: path, identity: identity, settings: settings, isSpool: isSpool, now: now,
+            pause: { seconds in _ = try? Polling.wait([], milliseconds: seconds * 1000) })
+        do throws(MboxDelivery.Failure) {
+            try delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form)
+            return RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "delivered to \(what)", relay: "local")
+        } catch {
+            switch error {
+            case .tooLarge: return LocalDeliverer.tooLarge(path)
+            case .unsafe(let reason): return RecipientOutcome(.deferred, EnhancedStatusCode(4, 2, 0), reason, relay: "local")
+            case .system(let error): return LocalDeliverer.trouble(error, "cannot update mailbox \(path). \(error)")
+            }
+        }
+    }
+
+    private func fileForm(_ form: MailboxForm, withDeliveredTo: Bool) -> MailboxForm {
+        withDeliveredTo || settings.deliveredHeaders.contains("file") ? form.union(.deliveredTo) : form
+    }
+
+    private func header(_ form: MailboxForm, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress) -> [UInt8] {
+        let seconds = now() / 1_000_000
+        let date = DeliveryHeader.asctime(seconds: seconds, offset: SystemClock.localOffset(at: seconds))
+        return DeliveryHeader(sender: sender, originalRecipient: top.originalAddress ?? top.address, recipient: top.address)
+            .bytes(form, date: date)
+    }
+
+    private static func tooLarge(_ path: String) -> RecipientOutcome {
+        RecipientOutcome(.bounced, EnhancedStatusCode(5, 2, 2), "cannot update mailbox \(path). mailbox size limit exceeded", relay: "local")
+    }
+
+    /// RFC 3463 section 3.3: X.2.2 mailbox full, X.3.1 mail system full, X.2.0 other.
+    private static func trouble(_ error: SystemError, _ reason: String) -> RecipientOutcome {
+        let status = error.isQuotaExceeded ? EnhancedStatusCode(4, 2, 2) : error.isOutOfSpace ? EnhancedStatusCode(4, 3, 1) : EnhancedStatusCode(4, 2, 0)
+        return RecipientOutcome(.deferred, status, reason, relay: "local")
+    }
+}
+
+extension SystemError {
+    /// EDQUOT
+    fileprivate var isQuotaExceeded: Bool { errno == 122 }
+}

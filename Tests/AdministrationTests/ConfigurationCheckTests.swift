@@ -1,0 +1,110 @@
+import MailConfiguration
+import SystemKit
+import Testing
+
+@testable import Administration
+
+@Suite struct ConfigurationCheckTests {
+    /// A configuration directory of its own, removed after the test.
+    final class Instance {
+        let path: String
+        init() throws {
+            var random = SystemRandomNumberGenerator()
+            path = "/tmp/martlet-check-\(UInt64.random(in: 0...UInt64.max, using: &random))"
+            try Files.makeDirectory(path)
+        }
+        func write(_ name: String, _ text: String) throws {
+            let file = try FileDescriptor.open(path + "/" + name, [.writeOnly, .create, .truncate], mode: 0o644)
+            try file.writeAll(Array(text.utf8))
+        }
+        deinit {
+            for name in (try? Files.directoryEntries(path)) ?? [] { try? Files.unlink(path + "/" + name) }
+            try? Files.removeDirectory(path)
+        }
+    }
+
+    private func good(_ instance: Instance) throws {
+        try instance.write(
+            "main.cf",
+            """
+            queue_directory = \(instance.path)/queue
+            daemon_directory = \(instance.path)
+            command_directory = \(instance.path)
+            alias_maps = inline:{root=phil}
+
+            """)
+        let services = ["cleanup", "qmgr", "bounce", "pickup", "resolver", "smtp", "local"]
+        try instance.write("master.cf", services.map { "\($0) unix - n n - 1 \($0)\n" }.joined())
+        for service in services { try instance.write(service, "") }
+    }
+
+    @Test func aGoodConfigurationHasNoErrors() throws {
+        let instance = try Instance()
+        try good(instance)
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        #expect(check.errors == [])
+        #expect(check.warnings == [])
+    }
+
+    @Test func everythingThatIsWrongIsFoundAtOnce() throws {
+        let instance = try Instance()
+        try good(instance)
+        try instance.write(
+            "main.cf",
+            """
+            queue_directory = \(instance.path)/queue
+            daemon_directory = \(instance.path)
+            command_directory = \(instance.path)/nowhere
+            alias_maps = lmdb:\(instance.path)/absent
+            transport_maps = ldap:x
+            mynetworks = 10.0.0.1/8
+            relayhost = [broken
+            default_transport = nothing
+            mydestinations = x
+
+            """)
+        try instance.write(
+            "master.cf",
+            """
+            cleanup unix n - n - 1 cleanup
+            qmgr unix n - n - 1 nomgr
+            bounce unix - - n - 1 bounce
+            pickup unix n - n - 1 pickup -o smtpd_timeout=never
+            local unix n - n - 1 local -o nosuchname=1
+
+            """)
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        let main = check.errors.filter { $0.file.hasSuffix("main.cf") }
+        #expect(main.map(\.line).sorted() == [3, 4, 5, 6, 7, 8])
+        let master = check.errors.filter { $0.file.hasSuffix("master.cf") }
+        #expect(master.map(\.line) == [2, 4, 0])
+        #expect(check.warnings.map(\.line) == [9, 5])
+    }
+
+    @Test func bothFilesAreReadWhenBothAreBroken() throws {
+        let instance = try Instance()
+        try instance.write("main.cf", "a b\nsmtpd_timeout = x\n")
+        try instance.write("master.cf", "short\n")
+        #expect(ConfigurationCheck(directory: instance.path).errors.map(\.line) == [1, 2, 1])
+        #expect(ConfigurationCheck(directory: instance.path + "/none").errors.count == 2)
+    }
+}
+
+@Suite struct MasterProcessTests {
+    @Test func onlyALockedFileIsARunningMaster() throws {
+        let instance = try ConfigurationCheckTests.Instance()
+        #expect(try MasterProcess.running(queueDirectory: instance.path) == nil)
+        try Files.makeDirectory(instance.path + "/pid")
+        let path = instance.path + "/pid/master.pid"
+        let file = try FileDescriptor.open(path, [.readWrite, .create])
+        try file.writeAll(Array("      4711\n".utf8))
+        #expect(try MasterProcess.running(queueDirectory: instance.path) == nil)
+        #expect(try file.tryLockExclusive())
+        #expect(try MasterProcess.running(queueDirectory: instance.path) == MasterProcess(pid: 4711))
+        try file.truncate(to: 0)
+        #expect(throws: SystemError.self) { try MasterProcess.running(queueDirectory: instance.path) }
+        try file.unlock()
+        try Files.unlink(path)
+        try Files.removeDirectory(instance.path + "/pid")
+    }
+}

@@ -1,0 +1,108 @@
+import MailIPC
+import MailModel
+import MailQueue
+import SystemKit
+import Testing
+
+@testable import Bounce
+
+@Suite struct BounceLogStoreTests {
+    private let fixture: QueueFixture
+    private let store: BounceLogStore
+    private let id = QueueFixture.messageID
+
+    init() throws {
+        fixture = try QueueFixture()
+        store = BounceLogStore(directories: fixture.directories)
+    }
+
+    @Test func whatIsAppendedIsRead() throws {
+        let first = QueueFixture.record(to: "a@x")
+        let second = QueueFixture.record(to: "b@x", notify: [.failure])
+        #expect(store.append([first]) == [nil])
+        #expect(store.append([second, QueueFixture.record(.trace, to: "c@x")]) == [nil, nil])
+        let contents = try store.read(.bounce, id)
+        #expect(contents.records == [first, second])
+        #expect(contents.damagedLines == 0 && contents.size > 0)
+        #expect(try store.read(.trace, id).records.count == 1)
+        #expect(try store.read(.defer, id) == BounceLogContents())
+    }
+
+    @Test func theLastRecordOfARecipientCounts() throws {
+        _ = store.append([QueueFixture.record(reason: "one"), QueueFixture.record(to: "b@x"), QueueFixture.record(reason: "two")])
+        #expect(try store.read(.bounce, id).records.map(\.outcome.reason) == ["two", "no such user"])
+    }
+
+    @Test func aTornLineCostsOnlyItself() throws {
+        #expect(store.append([QueueFixture.record(to: "a@x")]) == [nil])
+        let path = store.path(.bounce, id)
+        let torn = BounceLogStore.line(QueueFixture.record(to: "torn@x")).dropLast(7)
+        let file = try FileDescriptor.open(path, [.writeOnly, .append])
+        try file.writeAll(Array(torn) + [0, 0, 0])
+        #expect(store.append([QueueFixture.record(to: "b@x")]) == [nil])
+        let contents = try store.read(.bounce, id)
+        #expect(contents.records.map(\.recipient.address) == [MailAddress("a@x"), MailAddress("b@x")])
+        #expect(contents.damagedLines == 1)
+    }
+
+    @Test func everyCutOfAFileIsReadWithoutTrap() {
+        let bytes = ["a@x", "b@x", "c@x"].flatMap { BounceLogStore.line(QueueFixture.record(to: $0)) }
+        for length in 0...bytes.count {
+            let contents = BounceLogStore.parse(Array(bytes[..<length]))
+            #expect(contents.records.count + contents.damagedLines <= 3)
+        }
+        for position in bytes.indices {
+            var changed = bytes
+            changed[position] ^= 0x11
+            #expect(BounceLogStore.parse(changed).records.count <= 3)
+        }
+    }
+
+    @Test func aLogThatHasGrownIsNotRemoved() throws {
+        _ = store.append([QueueFixture.record(to: "a@x")])
+        let size = try store.read(.bounce, id).size
+        _ = store.append([QueueFixture.record(to: "b@x")])
+        try store.remove(.bounce, id, size: size)
+        #expect(try store.read(.bounce, id).records.count == 2)
+        try store.remove(.bounce, id, size: try store.read(.bounce, id).size)
+        #expect(try !Files.exists(store.path(.bounce, id)))
+        try store.remove(.bounce, id, size: 0)
+    }
+
+    @Test func aDirectoryThatIsGoneIsAnError() throws {
+        try Files.removeDirectory(fixture.directories.path(.bounce))
+        let results = store.append([QueueFixture.record(), QueueFixture.record(.defer)])
+        #expect(results[0] != nil && results[1] == nil)
+    }
+
+    @Test func theDeferLogDoesNotGrowWithoutBound() throws {
+        let reason = String(repeating: "x", count: 2000)
+        for round in 0..<400 {
+            #expect(store.append([QueueFixture.record(.defer, action: .deferred, status: "4.4.1", reason: "\(round) \(reason)")]) == [nil])
+        }
+        let contents = try store.read(.defer, id)
+        #expect(contents.records.count == 1 && contents.records[0].outcome.reason.hasPrefix("399 "))
+        #expect(contents.size < 140_000)
+    }
+
+    @Test func forgetAndSweep() throws {
+        let alive = try fixture.queue(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
+        for log in BounceLog.allCases { _ = store.append([QueueFixture.record(log), QueueFixture.record(log, id: alive)]) }
+        #expect(try store.ids(.trace).count == 2)
+        #expect(try store.sweep(.trace, [id, alive], now: SystemClock.now()) == (0, []))
+        let late = SystemClock.now() + 90_000_000_000
+        #expect(try store.sweep(.trace, [id, alive], now: late) == (1, []))
+        #expect(try store.sweep(.defer, [id, alive], now: late) == (1, []))
+        #expect(try store.sweep(.bounce, [id, alive], now: late) == (0, [id]))
+        #expect(try store.read(.bounce, id).records.count == 1)
+        #expect(try store.read(.trace, id).records.isEmpty)
+        #expect(try store.read(.defer, alive).records.count == 1)
+        try store.forget(id)
+        try store.forget(id)
+        #expect(try store.read(.bounce, id).records.isEmpty)
+    }
+}
+
+private func == (left: (removed: Int, orphans: [QueueID]), right: (Int, [QueueID])) -> Bool {
+    left.removed == right.0 && left.orphans == right.1
+}

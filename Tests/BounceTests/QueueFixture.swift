@@ -1,0 +1,59 @@
+import MailIPC
+import MailModel
+import MailQueue
+import SystemKit
+import Testing
+
+/// A queue of its own under /tmp, removed at the end.
+final class QueueFixture: Sendable {
+    let directories: QueueDirectories
+    static let messageID = QueueID(microseconds: 1_795_465_277_000_000, unique: 5)
+
+    init() throws {
+        let root = "/tmp/martlet-bounce-test-\(UInt64.random(in: 0..<UInt64.max))"
+        directories = QueueDirectories(root: root)
+        try Files.makeDirectory(root)
+        for directory in QueueDirectory.allCases { try Files.makeDirectory(directories.path(directory)) }
+    }
+
+    deinit {
+        // What cannot be removed stays in /tmp.
+        for directory in QueueDirectory.allCases {
+            let path = directories.path(directory)
+            for entry in (try? Files.directoryEntries(path)) ?? [] { try? Files.unlink("\(path)/\(entry)") }
+            try? Files.removeDirectory(path)
+        }
+        try? Files.removeDirectory(directories.root)
+    }
+
+    /// Puts a message into `incoming`; returns its id.
+    func queue(_ envelope: Envelope, content: [UInt8], facts: ContentFacts = []) throws -> QueueID {
+        let directory = directories.path(.incoming)
+        let writer = try QueueFileWriter(in: directory, envelope: envelope, now: 1_795_465_277_000_000, unique: 7)
+        try writer.append(content[...])
+        let file = try writer.finish(contentFacts: facts)
+        #expect(QueueCommit.commit([file], directory: directory, synchronizes: false) == [nil])
+        _ = FileDescriptor(owning: file.descriptor)
+        return file.id
+    }
+
+    static func envelope(
+        sender: String = "phil@sender.test", recipients: [String] = ["matt@receiver.test"], _ change: (inout Envelope) -> Void = { _ in }
+    ) -> Envelope {
+        var envelope = Envelope(
+            sender: sender.isEmpty ? .null : MailAddress(sender), recipients: recipients.map { EnvelopeRecipient(MailAddress($0)) },
+            origin: .localSubmission, arrival: 1_795_465_277_000_000)
+        change(&envelope)
+        return envelope
+    }
+
+    static func record(
+        _ log: BounceLog = .bounce, id: QueueID = messageID, to recipient: String = "matt@receiver.test", notify: DSNNotify = [],
+        action: RecipientOutcome.Action = .bounced, status: String = "5.1.1", reason: String = "no such user"
+    ) -> BounceRecord {
+        BounceRecord(
+            log: log, queueID: id, recipient: EnvelopeRecipient(MailAddress(recipient), notify: notify),
+            outcome: RecipientOutcome(action, EnhancedStatusCode(status) ?? EnhancedStatusCode(5, 0, 0), reason),
+            time: 1_795_465_278_000_000)
+    }
+}
