@@ -136,11 +136,11 @@ let package = Package(
         tests(
             "BounceTests",
             ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
+        tests("LocalDeliveryTests", ["LocalDelivery", "AddressRouting", "LookupTables", "MailIPC", "MailModel", "SystemKit"]),
         tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
-        tests("LocalDeliveryTests", ["LocalDelivery", "MailModel"]),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
-        tests("SubmissionTests", ["Submission", "MailModel"]),
+        tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",
             [

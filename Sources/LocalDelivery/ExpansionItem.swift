@@ -53,6 +53,7 @@ enum ExpansionItem: Hashable, Sendable {
         guard let first = item.first else { return nil }
         if item.contains(0) { return .malformed(item) }
         if first == UInt8(ascii: "\""), let inside = wholeQuotedString(item) {
+            if inside.isEmpty || inside.contains(where: { $0 < 0x20 || $0 == 0x7F }) { return .malformed(item) }
             return special(inside) ?? .address(MailAddress(localPart: inside, domain: []))
         }
         if first == UInt8(ascii: "|"), let inside = wholeQuotedString(trimmed(item.dropFirst())) { return .command(inside) }
