@@ -137,7 +137,9 @@ let package = Package(
             "BounceTests",
             ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
         tests("LocalDeliveryTests", ["LocalDelivery", "AddressRouting", "LookupTables", "MailIPC", "MailModel", "SystemKit"]),
-        tests("QueueManagerTests", ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"]),
+        tests(
+            "QueueManagerTests",
+            ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),

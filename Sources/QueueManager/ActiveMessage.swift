@@ -27,6 +27,8 @@ final class ActiveMessage {
     var stateOffsets: [UInt64]?
     /// Recipients of this round that have no result yet.
     var outstanding = 0
+    /// Recipients that this round began with.
+    var weight = 0
     /// Why recipients were deferred in this round.
     var deferrals: [Int: RecipientOutcome] = [:]
     /// Where routing rewrote a recipient: the address that agents are told.

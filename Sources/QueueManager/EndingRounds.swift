@@ -148,10 +148,7 @@ extension QueueManager {
         }
         end(message)
         log.info("\(message.id): removed")
-        // Room first: dropping logs is only tidiness.
-        if active.count + 1 >= settings.activeLimit { feed() }
+        // Dropping logs is only tidiness.
         if message.hasLogs { await bounce.forget(message.id) }
     }
-
-    private func end(_ message: ActiveMessage) { active[message.id] = nil }
 }

@@ -83,7 +83,8 @@ public final class IPCConnection {
     ) async throws(IPCError) -> IPCConnection {
         let connection: IPCConnection
         do {
-            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: descriptor), sideChannel: sideChannel, isServer: true)
+            connection = IPCConnection(
+                stream: try await StreamConnection.adopt(descriptor: descriptor), sideChannel: sideChannel, isServer: true)
         } catch {
             if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
             throw .unreachable("\(error)")

@@ -86,9 +86,13 @@ enum CommandSurroundings {
     }
 
     /// The end of a command that failed: a line for the caller, and one for the administrator where the log can be written.
+    ///
+    /// - Parameter failure: with an empty text where nobody has to be told.
     static func fail(_ program: String, _ failure: CommandFailure, configuration: Configuration?) -> Never {
-        say("\(program): fatal: \(failure)")
-        if let configuration { log(program, configuration)?.fatal("\(failure)") }
+        if !failure.description.isEmpty {
+            say("\(program): fatal: \(failure)")
+            if let configuration { log(program, configuration)?.fatal("\(failure)") }
+        }
         ProcessSpawn.exit(failure.status.rawValue)
     }
 

@@ -83,8 +83,9 @@ public enum PostdropProgram {
                 throw CommandFailure(.temporaryFailure, "interrupted: \(error)")
             }
             if input.isEmpty {
-                guard decoder.isComplete else { throw CommandFailure(.dataError, "incomplete submission") }
-                return
+                if decoder.isComplete { return }
+                // sendmail gave up, and has told the caller why.
+                throw CommandFailure(.dataError, "")
             }
             decoder.append(input)
             do {

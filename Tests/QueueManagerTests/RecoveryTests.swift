@@ -3,6 +3,7 @@
 import MailIPC
 import MailModel
 import MailQueue
+import NIOCore
 @testable import QueueManager
 import Scheduling
 import ServiceKit
@@ -181,11 +182,41 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         for _ in 0..<3 { bench.manager.arrived(try bench.write(to: ["a@one.test"])) }
         await bench.agents.begun(1)
         let manager = bench.manager
-        let drained = Task { @ServiceActor in await manager.drain() }
+        let drained = Task { @ServiceActor in await manager.drain(patience: .seconds(60)) }
         while !manager.isDraining { await Task.yield() }
         bench.agents.letGo()
         await drained.value
         #expect(bench.agents.requests.count == 1)
         #expect(try bench.count(.incoming) == 2)
+    }
+}
+
+@Test func recipientsInMemoryAreBounded() async throws {
+    try await onBench(settings: QueueManagerSettings(activeRecipientLimit: 100)) { bench in
+        bench.agents.isHeld = true
+        let many = (0..<60).map { "u\($0)@site\($0).test" }
+        for _ in 0..<4 { bench.manager.arrived(try bench.write(to: many)) }
+        await bench.agents.begun(1)
+        #expect(bench.manager.active.count == 2)
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 240)
+        #expect(try bench.count(.incoming) == 0)
+    }
+}
+
+/// A notice or a file without recipients must not pass for a message that is finished.
+@Test func aMessageWithoutRecipientsIsNotRemoved() async throws {
+    try await onBench { bench in
+        var lying = try bench.write(to: ["a@one.test"])
+        lying.envelope.recipients = []
+        bench.manager.arrived(lying)
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1, "the file tells the truth")
+        let none = try bench.write(to: [])
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        #expect(try bench.exists(none.queueID, in: .corrupt))
     }
 }

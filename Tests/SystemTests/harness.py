@@ -230,10 +230,9 @@ class Instance:
     def messages(self, user):
         """The messages in a user's Maildir, parsed."""
         path = self.mail / user
-        if not (path / "new").is_dir():
-            return []
         parser = BytesParser(policy=policy.default)
-        return [parser.parsebytes(p.read_bytes()) for folder in ("new", "cur") for p in sorted((path / folder).iterdir())]
+        # glob: the directories are made one by one while this looks.
+        return [parser.parsebytes(p.read_bytes()) for folder in ("new", "cur") for p in sorted((path / folder).glob("*"))]
 
     def raw_messages(self, user):
         path = self.mail / user / "new"
