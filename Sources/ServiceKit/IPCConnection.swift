@@ -204,7 +204,7 @@ public final class IPCConnection {
     // MARK: Frames in
 
     private func startReading() {
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             do {
                 while let buffer = try await stream.read(deadline: .distantFuture) {
                     decoder.append(buffer.readableBytesView)

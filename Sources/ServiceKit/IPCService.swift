@@ -35,7 +35,7 @@ public final class IPCService: ServiceHandler {
     }
 
     public func accept(_ accepted: AcceptedConnection) {
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             do {
                 let connection = try await IPCConnection.serve(
                     descriptor: accepted.descriptor, sideChannel: accepted.sideChannel, protocol: spoken, capacity: capacity
@@ -68,7 +68,7 @@ public final class IPCService: ServiceHandler {
 
     private func begin(_ stream: IPCStream) {
         active += 1
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             await serve(stream)
             stream.finish()
             active -= 1
