@@ -127,7 +127,8 @@ extension QueueManager {
         func note(_ result: RecipientResult, in log: BounceLog) {
             records.append(
                 BounceRecord(
-                    log: log, queueID: message.id, recipient: message.envelope.recipients[result.index], outcome: result.outcome, time: now))
+                    log: log, queueID: message.id, recipient: message.envelope.recipients[result.index], outcome: result.outcome, time: now)
+            )
             recorded.append(result)
         }
         for result in results {

@@ -4,11 +4,12 @@ import MailIPC
 import MailModel
 import MailQueue
 import NIOCore
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func theScanGivesTheSameResultAsTheNotice() async throws {
     try await onBench { bench in
