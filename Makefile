@@ -52,6 +52,10 @@ lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 	mandoc -Tlint -Wwarning man/man*/*
 
+# The parameter page comes from the declarations in MailConfiguration; a test compares.
+man: build
+	$(BIN)/martlet config --man > man/man5/martlet_main.cf.5
+
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
 

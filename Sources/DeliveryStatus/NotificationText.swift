@@ -26,8 +26,11 @@ struct NotificationText {
         describeMessage()
         for recipient in report.recipients { describe(recipient) }
         paragraph(closing)
-        paragraph(
-            "If you need help, write to postmaster@\(ReportText.safe(report.reporter.origin, allowsUTF8: false)) and include this report.")
+        if report.audience == .sender {
+            paragraph(
+                "If you need help, write to postmaster@\(ReportText.safe(report.reporter.origin, allowsUTF8: false)) and include this report."
+            )
+        }
         lines.append("                   The mail system")
     }
 
@@ -63,7 +66,8 @@ struct NotificationText {
         switch report.kind {
         case .failure:
             report.returned.isWhole
-                ? "Your message is attached, so that you can send it again once the trouble is mended."
+                ? (report.audience == .sender
+                    ? "Your message is attached, so that you can send it again once the trouble is mended." : "The message is attached.")
                 : "The header of the message is attached; it shows which message this is about."
         case .delay: "There is nothing that you have to do. The header of the message is attached."
         case .success: "The header of the message is attached."
@@ -75,7 +79,7 @@ struct NotificationText {
         var facts: [String] = []
         // An encoded subject would be noise here; the header below has it.
         if let subject = report.originalValue("subject"), !subject.contains("=?") { facts.append("Subject: \(subject)") }
-        if report.envelope.arrival > 0 { facts.append("Received: \(report.reporter.dateText(report.envelope.arrival))") }
+        if report.envelope.arrival > 0 { facts.append("Sent: \(report.reporter.dateText(report.envelope.arrival))") }
         guard !facts.isEmpty else { return }
         for fact in facts { lines += ReportText.wrapped(fact, indent: "    ") }
         lines.append("")
@@ -97,7 +101,9 @@ struct NotificationText {
                 if reported.outcome.status.statusClass == 4 {
                     lines += ReportText.wrapped("It was tried again and again, and is now given up.", indent: "    ")
                 }
-                lines += ReportText.wrapped("What you can do: \(explanation.advice)", indent: "    ")
+                if report.audience == .sender {
+                    lines += ReportText.wrapped("What you can do: \(explanation.advice)", indent: "    ")
+                }
             }
         }
         let details = ReportText.safe(reported.outcome.reason, allowsUTF8: isGlobal)

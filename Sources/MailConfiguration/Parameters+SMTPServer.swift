@@ -76,7 +76,9 @@ extension Parameters {
         "smtpd_forbid_bare_newline", "normalize", of: ["normalize", "reject", "no", "yes", "note"], programs: "smtpd",
         "What happens to a line that ends with a bare newline.",
         discussion: "normalize (also yes): it ends a line but never the message, so that only CR LF . CR LF ends it. note: the same, and "
-            + "logged. reject: the session ends with 521. no: it is a line end like any other, and LF . LF ends the message too.")
+            + "logged. reject: the session ends with smtpd_forbid_bare_newline_reject_code. "
+            + "no: it is a line end like any other, and LF . LF ends the message too."
+    )
     public static let smtpdForbidBareNewlineRejectCode = Parameter.integer(
         "smtpd_forbid_bare_newline_reject_code", "550", in: 400...599, programs: "smtpd",
         "The reply code for a bare newline where it is rejected.")

@@ -17,7 +17,7 @@ final class MaildropSubmission: Sendable {
     private let cleanup: IPCClient
     private let log: MailLog
     private let maximumContent: UInt64
-    private let mailName: String
+    private let hostName: String
     /// cleanup could not be reached: the rest of this round would fail, too.
     var isCleanupDown = false
 
@@ -25,12 +25,12 @@ final class MaildropSubmission: Sendable {
     /// A wait for cleanup's reply: its content checks may take long.
     private static let replyTimeout = TimeAmount.minutes(10)
 
-    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, mailName: String) {
+    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, hostName: String) {
         self.directories = directories
         self.cleanup = cleanup
         self.log = log
         self.maximumContent = maximumContent
-        self.mailName = mailName
+        self.hostName = hostName
     }
 
     /// Why a file cannot go to cleanup, now or ever.
@@ -139,7 +139,7 @@ final class MaildropSubmission: Sendable {
         log.warning("\(id): maildrop file refused: \(refusal)")
         // No report about a report (RFC 5321 section 6.1).
         guard !envelope.sender.isNull else { throw Obstacle.corrupt("refused, and it has no sender to be told") }
-        let notice = RefusalNotice(envelope: envelope, refusal: refusal, mailName: mailName, time: SystemClock.now())
+        let notice = RefusalNotice(envelope: envelope, refusal: refusal, hostName: hostName, time: SystemClock.now())
         let stream = try await cleanup.open()
         do {
             try await stream.send(CleanupFrame.submit, notice.envelope.encoded)

@@ -17,7 +17,7 @@ public enum PickupProgram {
             let limit = context.configuration[Parameters.messageSizeLimit]
             let service = PickupService(
                 directories: directories, cleanup: cleanup, log: context.log, maximumContent: limit > 0 ? UInt64(limit) : UInt64.max,
-                mailName: context.configuration[Parameters.mailName])
+                hostName: context.configuration[Parameters.myhostname])
             service.begin()
             return service
         }

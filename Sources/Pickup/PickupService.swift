@@ -29,11 +29,11 @@ final class PickupService: ServiceHandler {
     /// The age at which an unfinished file is left over from a crash, in microseconds.
     private static let staleAge: Int64 = 86_400_000_000
 
-    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, mailName: String) {
+    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, hostName: String) {
         self.directories = directories
         self.log = log
         submission = MaildropSubmission(
-            directories: directories, cleanup: cleanup, log: log, maximumContent: maximumContent, mailName: mailName)
+            directories: directories, cleanup: cleanup, log: log, maximumContent: maximumContent, hostName: hostName)
     }
 
     /// The first look, and then one every minute.

@@ -10,7 +10,7 @@ struct RefusalNotice {
     let content: [UInt8]
 
     /// - Parameter time: microseconds since 1970.
-    init(envelope refused: Envelope, refusal: SMTPReply, mailName: String, time: Int64) {
+    init(envelope refused: Envelope, refusal: SMTPReply, hostName: String, time: Int64) {
         envelope = Envelope(
             sender: .null, recipients: [EnvelopeRecipient(refused.sender, notify: .never)], origin: .notification, arrival: time)
         // A list server's 50,000 recipients need not all be in a text for people.
@@ -22,7 +22,7 @@ struct RefusalNotice {
             "Subject: Undelivered Mail Returned to Sender",
             "Auto-Submitted: auto-replied",
             "",
-            "This is the mail system \(mailName).",
+            "This is the mail system at host \(hostName).",
             "",
             "I'm sorry to have to inform you that a message that you submitted on this",
             "host could not be accepted. It was sent to nobody. The reason is:",

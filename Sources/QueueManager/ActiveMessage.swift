@@ -7,8 +7,8 @@ import ServiceKit
 
 @ServiceActor
 final class ActiveMessage {
-    /// What an administrator wants done with it when the deliveries under way have ended.
-    enum Wish { case hold, delete }
+    /// What is to be done with it when the deliveries under way have ended: an administrator's order, or nothing because its file is gone.
+    enum Wish { case hold, delete, forget }
 
     let id: QueueID
     /// Where its file stands: `incoming` or `deferred`.
@@ -27,6 +27,8 @@ final class ActiveMessage {
     var stateOffsets: [UInt64]?
     /// Recipients of this round that have no result yet.
     var outstanding = 0
+    /// Recipients that this round began with.
+    var weight = 0
     /// Why recipients were deferred in this round.
     var deferrals: [Int: RecipientOutcome] = [:]
     /// Where routing rewrote a recipient: the address that agents are told.

@@ -11,6 +11,7 @@ import MailIPC
 import MailLog
 import MailModel
 import MailQueue
+import NIOCore
 import Scheduling
 import ServiceKit
 import SystemKit
@@ -32,6 +33,8 @@ final class QueueManager {
     var backlog: [QueueID] = []
     private var backlogStart = 0
     var inBacklog: Set<QueueID> = []
+    /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
+    var foundByScan: Set<QueueID> = []
     /// Deferred messages whose next attempt the administrator asked for.
     var flushed: Set<QueueID> = []
     /// How many deliveries a process takes at a time, by transport.
@@ -39,6 +42,11 @@ final class QueueManager {
     /// Deliveries of one transport at a time, whatever its processes offer: each has a descriptor on its way for a moment.
     static let mostDeliveries = 1000
     private var prefersIncoming = false
+    /// Recipients of active messages that were to do when their round began.
+    private var activeRecipients = 0
+    private var isFeedingLater = false
+    /// Messages read in one go, so that a thousand that are due at once do not stop everything else.
+    private static let feedBatch = 64
     private(set) var isDraining = false
     private var nextRescan: Int64
     /// Tasks that have begun and not ended.
@@ -68,15 +76,19 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
-        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil else { return }
+        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
-        guard !isDraining, active.count < settings.activeLimit else {
+        // Without recipients a message would count as finished; what the file says is looked at instead.
+        guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id)
             return
         }
         begin(ActiveMessage(notice, activated: clock.now()))
         pump()
     }
+
+    /// Whether another message may become active.
+    var hasRoom: Bool { active.count < settings.activeLimit && activeRecipients < settings.activeRecipientLimit }
 
     /// Notes a file in `incoming`.
     func enlist(_ id: QueueID) {
@@ -88,7 +100,7 @@ final class QueueManager {
 
     /// When ``tick()`` is to be called next, microseconds since 1970.
     var nextWakeUp: Int64 {
-        if active.count >= settings.activeLimit { return nextRescan }
+        if !hasRoom { return nextRescan }
         return min(due.nextDue() ?? .max, nextRescan)
     }
 
@@ -113,7 +125,13 @@ final class QueueManager {
     func feed() {
         guard !isDraining else { return }
         let now = clock.now()
-        while active.count < settings.activeLimit {
+        var count = 0
+        while hasRoom {
+            guard count < QueueManager.feedBatch else {
+                feedLater()
+                break
+            }
+            count += 1
             prefersIncoming.toggle()
             if prefersIncoming {
                 guard takeFromBacklog() || takeDue(now) else { break }
@@ -123,6 +141,16 @@ final class QueueManager {
         }
         pump()
         onWakeUpChange()
+    }
+
+    private func feedLater() {
+        guard !isFeedingLater else { return }
+        isFeedingLater = true
+        run {
+            await Task.yield()
+            self.isFeedingLater = false
+            self.feed()
+        }
     }
 
     private func takeFromBacklog() -> Bool {
@@ -151,6 +179,7 @@ final class QueueManager {
         let isFlushed = flushed.remove(id) != nil
         do throws(QueueFileError) {
             let stored = try files.load(id, in: directory)
+            guard !stored.envelope.recipients.isEmpty else { throw .notAQueueFile("no recipients") }
             if directory == .incoming && stored.envelope.isHeld {
                 move(id, from: .incoming, to: .hold)
                 return
@@ -186,6 +215,8 @@ final class QueueManager {
         active[message.id] = message
         let todo = message.todo
         message.outstanding = todo.count
+        message.weight = todo.count
+        activeRecipients += todo.count
         log.info(
             "\(message.id): from=<\(message.envelope.sender.logForm)>, size=\(message.contentLength), "
                 + "nrcpt=\(message.envelope.recipients.count) (queue active)")
@@ -210,6 +241,15 @@ final class QueueManager {
         suspend(suspended)
     }
 
+    /// The round of a message is over; another may have its place.
+    func end(_ message: ActiveMessage) {
+        guard active[message.id] === message else { return }
+        let wasFull = !hasRoom
+        active[message.id] = nil
+        activeRecipients -= message.weight
+        if wasFull { feedLater() }
+    }
+
     // MARK: Tasks
 
     /// Starts a task that ``settled()`` and ``drain()`` wait for.
@@ -218,12 +258,14 @@ final class QueueManager {
         Task { @ServiceActor in
             await operation()
             operations -= 1
-            if operations == 0 {
-                let waiters = idleWaiters
-                idleWaiters = []
-                for waiter in waiters { waiter.resume() }
-            }
+            if operations == 0 { wakeIdleWaiters() }
         }
+    }
+
+    private func wakeIdleWaiters() {
+        let waiters = idleWaiters
+        idleWaiters = []
+        for waiter in waiters { waiter.resume() }
     }
 
     /// Waits until nothing is under way.
@@ -232,8 +274,19 @@ final class QueueManager {
     }
 
     /// Takes up nothing more and waits for what is under way. What is in memory and was not tried stays in the queue as it is.
-    func drain() async {
+    ///
+    /// - Parameter patience: bounds the wait; what is under way then is tried again by the successor, and delivered twice if it succeeds now
+    ///   (window D2). Without a bound one slow receiver would stop all mail after a reload, because there is one queue manager at a time.
+    func drain(patience: TimeAmount) async {
         isDraining = true
+        let timer = ServiceActor.loop.scheduleTask(in: patience) {
+            ServiceActor.assumeIsolated {
+                if self.operations > 0 { self.log.warning("\(self.operations) operations are still under way and are given up") }
+                self.operations = 0
+                self.wakeIdleWaiters()
+            }
+        }
         await settled()
+        timer.cancel()
     }
 }

@@ -39,6 +39,9 @@ public enum QueueManagerService {
             settings: QueueManagerSettings(context.configuration, master: master), lock: lock.release())
     }
 
+    /// How long deliveries under way may go on after a reload.
+    private static let drainPatience = TimeAmount.seconds(30)
+
     /// Starts the queue manager.
     @ServiceActor
     public static func start(
@@ -61,7 +64,7 @@ public enum QueueManagerService {
             protocol: .queueManager, capacity: 256, log: context.log,
             serve: { stream in await serve(stream, manager, context.log) },
             onWakeUp: { manager.run { await manager.wakeUp() } },
-            onDrain: { await manager.drain() })
+            onDrain: { await manager.drain(patience: drainPatience) })
         manager.run {
             await manager.recover()
             alarm.set()

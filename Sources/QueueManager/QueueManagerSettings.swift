@@ -8,6 +8,8 @@ public struct QueueManagerSettings: Sendable {
     public var retry: RetryPolicy
     /// `qmgr_message_active_limit`.
     public var activeLimit: Int
+    /// `qmgr_message_recipient_limit`: recipients in memory. One message may exceed it alone.
+    public var activeRecipientLimit: Int
     /// `queue_run_delay`, in microseconds: how often `incoming` is searched for what no notice told of.
     public var rescanInterval: Int64
     /// `defer_transports`: their mail waits for a flush.
@@ -20,12 +22,14 @@ public struct QueueManagerSettings: Sendable {
     public var requestTimeout: Int
 
     public init(
-        retry: RetryPolicy = RetryPolicy(), activeLimit: Int = 20_000, rescanInterval: Int64 = 300_000_000,
-        deferredTransports: Set<String> = [], discardTransports: Set<String> = ["discard"], requestTimeout: Int = 1000,
+        retry: RetryPolicy = RetryPolicy(), activeLimit: Int = 20_000, activeRecipientLimit: Int = 20_000,
+        rescanInterval: Int64 = 300_000_000, deferredTransports: Set<String> = [], discardTransports: Set<String> = ["discard"],
+        requestTimeout: Int = 1000,
         policy: @escaping @Sendable (String) -> TransportPolicy = { _ in TransportPolicy() }
     ) {
         self.retry = retry
         self.activeLimit = max(1, activeLimit)
+        self.activeRecipientLimit = max(1, activeRecipientLimit)
         self.rescanInterval = max(1_000_000, rescanInterval)
         self.deferredTransports = deferredTransports
         self.discardTransports = discardTransports
@@ -49,9 +53,11 @@ public struct QueueManagerSettings: Sendable {
         self.init(
             retry: RetryPolicy(
                 minimalBackoff: microseconds(Parameters.minimalBackoffTime), maximalBackoff: microseconds(Parameters.maximalBackoffTime),
-                maximalLifetime: microseconds(Parameters.maximalQueueLifetime), bounceLifetime: microseconds(Parameters.bounceQueueLifetime),
+                maximalLifetime: microseconds(Parameters.maximalQueueLifetime),
+                bounceLifetime: microseconds(Parameters.bounceQueueLifetime),
                 delayWarning: microseconds(Parameters.delayWarningTime)),
             activeLimit: configuration[Parameters.qmgrMessageActiveLimit],
+            activeRecipientLimit: configuration[Parameters.qmgrMessageRecipientLimit],
             rescanInterval: microseconds(Parameters.queueRunDelay),
             deferredTransports: Set(configuration[Parameters.deferTransports]),
             discardTransports: discarding,

@@ -1,6 +1,7 @@
 // The parameters of MAIL and RCPT (RFC 5321 section 4.1.2: esmtp-keyword ["=" esmtp-value]).
 //
-// Security: a parameter that stands twice or that nobody knows refuses the command: a guess about what the client meant would be silent loss.
+// Security: a parameter that stands twice or that nobody knows refuses the command: a guess about what the client meant would be silent
+// loss.
 
 public import MailModel
 

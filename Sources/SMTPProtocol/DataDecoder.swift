@@ -66,8 +66,8 @@ public struct DataDecoder: Hashable, Sendable {
 
     /// Takes `input` and appends what it means to `output`.
     ///
-    /// - Returns: how many bytes were taken, all of them unless the end of data was found, and whether it was. What follows the end of data is
-    ///   not touched.
+    /// - Returns: how many bytes were taken, all of them unless the end of data was found, and whether it was. What follows the end of
+    ///   data is not touched.
     public mutating func decode(_ input: ArraySlice<UInt8>, into output: inout [UInt8]) -> (consumed: Int, isEnd: Bool) {
         if framing == .binary {
             input.withUnsafeBytes { append($0, 0, $0.count, to: &output) }

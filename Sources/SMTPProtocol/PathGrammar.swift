@@ -1,8 +1,8 @@
 // The grammar of mailboxes and paths (RFC 5321 sections 4.1.2 and 4.1.3) on bytes.
 //
 // Security: total and bounded; no byte below 0x20, no 0x7F, and no 8-bit byte that is not SMTPUTF8 ever gets into a MailAddress from here.
-// Leniency, each as Postfix has it and each switched by an option: an address without angle brackets, a local-part without a domain, dots at
-// odd places in the local-part, local-parts over 64 octets (VERP senders use them), an underscore in a domain.
+// Leniency, each as Postfix has it and each switched by an option: an address without angle brackets, a local-part without a domain, dots
+// at odd places in the local-part, local-parts over 64 octets (VERP senders use them), an underscore in a domain.
 // Limits: obsolete syntax of RFC 5322 (comments, folding, quoted words joined with dots) is no SMTP syntax and is refused.
 
 public import MailModel

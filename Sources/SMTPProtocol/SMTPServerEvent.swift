@@ -2,8 +2,8 @@
 
 public import MailModel
 
-/// One mail transaction (RFC 5321 section 3.3). It is replaced as a whole at RSET, HELO, EHLO, STARTTLS, after an error that ends it and at the
-/// end of data; there is no field to forget.
+/// One mail transaction (RFC 5321 section 3.3). It is replaced as a whole at RSET, HELO, EHLO, STARTTLS, after an error that ends it and
+/// at the end of data; there is no field to forget.
 public struct SMTPTransaction: Hashable, Sendable {
     public var mail: MailCommand
     public var recipients: [RcptCommand] = []

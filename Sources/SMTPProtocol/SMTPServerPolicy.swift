@@ -21,6 +21,8 @@ public struct SMTPServerPolicy: Sendable {
     public var tls: TLSOffer = .none
     public var grammar: PathGrammar = .lenient
     public var bareNewline: BareNewlinePolicy = .normalize
+    /// `smtpd_forbid_bare_newline_reject_code`.
+    public var bareNewlineRejectCode: UInt16 = 550
     /// Octets; 0 is no limit (`message_size_limit`).
     public var messageSizeLimit = 10_240_000
     /// `smtpd_recipient_limit`.
@@ -41,7 +43,8 @@ public struct SMTPServerPolicy: Sendable {
     public var isHeloRequired = false
     /// Whether a client that sends on without waiting for a reply it must wait for is cut off (`smtpd_forbid_unauth_pipelining`).
     public var forbidsUnauthorizedPipelining = true
-    /// First words that no SMTP client sends (`smtpd_forbidden_commands`), in upper case. A line that does not begin with a letter is always one.
+    /// First words that no SMTP client sends (`smtpd_forbidden_commands`), in upper case. A line that does not begin with a letter is
+    /// always one.
     public var forbiddenCommands = ["CONNECT", "GET", "POST"]
     /// Octets of content that are gathered before the driver is asked to take them.
     public var contentChunkSize = 65536

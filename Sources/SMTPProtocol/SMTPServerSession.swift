@@ -1,9 +1,9 @@
 // The server's side of an SMTP session as a state machine without I/O: bytes in, events and reply bytes out.
 //
-// The driver's loop is: `next()`; do what the event says; answer it where it asks; again. The same machine serves a TCP session, `sendmail -bs`,
-// tests and fuzzers.
-// Security: no input traps or grows memory beyond one command line plus one content chunk; a transaction is one optional value that is replaced
-// wholesale; plain text that a client sent behind STARTTLS is dropped (CVE-2011-0411).
+// The driver's loop is: `next()`; do what the event says; answer it where it asks; again. The same machine serves a TCP session, `sendmail
+// -bs`, tests and fuzzers.
+// Security: no input traps or grows memory beyond one command line plus one content chunk; a transaction is one optional value that is
+// replaced wholesale; plain text that a client sent behind STARTTLS is dropped (CVE-2011-0411).
 // Limits: AUTH and ETRN are known and refused.
 
 public import MailModel
@@ -261,7 +261,8 @@ public struct SMTPServerSession: Sendable {
             return true
         case .reject:
             pending.append(.note(.bareNewline(place: place)))
-            put(SMTPReply(521, EnhancedStatusCode(5, 5, 2), "\(policy.hostName) Error: bare <LF> received"))
+            let code = policy.bareNewlineRejectCode
+            put(SMTPReply(code, EnhancedStatusCode(code < 500 ? 4 : 5, 5, 2), "\(policy.hostName) Error: bare <LF> received"))
             close(.bareNewline)
             return false
         }

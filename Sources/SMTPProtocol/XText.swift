@@ -1,7 +1,7 @@
 // xtext (RFC 3461 section 4) and utf-8-addr-xtext (RFC 6533 section 3), the encodings of ENVID and ORCPT.
 //
-// Security: decoded text may hold any byte that the encoder wrote, control bytes included; `decode` refuses those so that a decoded value can go
-// into a DSN field without forging another.
+// Security: decoded text may hold any byte that the encoder wrote, control bytes included; `decode` refuses those so that a decoded value
+// can go into a DSN field without forging another.
 
 import MailModel
 
@@ -47,8 +47,8 @@ public enum XText {
         return out
     }
 
-    /// Decodes the address of an ORCPT of type `utf-8`: utf-8-addr-xtext or utf-8-addr-unitext (RFC 6533 section 3), where `\x{HEX}` stands for a
-    /// code point.
+    /// Decodes the address of an ORCPT of type `utf-8`: utf-8-addr-xtext or utf-8-addr-unitext (RFC 6533 section 3), where `\x{HEX}`
+    /// stands for a code point.
     public static func decodeUTF8Address(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
         guard UTF8Validation.isValid(bytes) else { return nil }
         var out: [UInt8] = []

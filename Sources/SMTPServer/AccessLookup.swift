@@ -34,7 +34,8 @@ enum AccessLookup {
         return [lowered.internalForm] + domains(lowered.domain) + [lowered.localPart + [UInt8(ascii: "@")]]
     }
 
-    /// `a.b.c`, `b.c`, `c` and the same with a leading dot (access(5): which of them counts depends on parent_domain_matches_subdomains; both do here).
+    /// `a.b.c`, `b.c`, `c` and the same with a leading dot (access(5): which of them counts depends on parent_domain_matches_subdomains;
+    /// both do here).
     private static func domains(_ name: [UInt8]) -> [[UInt8]] {
         guard !name.isEmpty else { return [] }
         let lowered = name.map(ASCII.lowercased)

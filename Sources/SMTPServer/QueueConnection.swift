@@ -1,7 +1,7 @@
 // The door into the queue as it really is: streams to `cleanup`.
 //
-// A small message goes out in one burst, envelope, content and commit, and one answer comes back. A large one is streamed; the stream's credit
-// holds the client back when cleanup is slow. Security: whatever goes wrong here is a 4xx for the client, never a 250.
+// A small message goes out in one burst, envelope, content and commit, and one answer comes back. A large one is streamed; the stream's
+// credit holds the client back when cleanup is slow. Security: whatever goes wrong here is a 4xx for the client, never a 250.
 
 import MailIPC
 import MailModel

@@ -1,7 +1,7 @@
 // What one client may do: the restriction lists applied to it, and the log lines of refusals.
 //
-// Security: a list or table that cannot be read leaves the client without the permission it would have given, never with it; what it would have
-// answered is then a 4xx.
+// Security: a list or table that cannot be read leaves the client without the permission it would have given, never with it; what it would
+// have answered is then a 4xx.
 
 import LookupTables
 import MailLog

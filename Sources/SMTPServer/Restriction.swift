@@ -1,7 +1,7 @@
 // The words of smtpd_*_restrictions (Postfix's SMTPD_ACCESS_README), parsed once at start.
 //
-// Security: a word that is not known here makes each request that reaches it fail with 451 and a warning, as in Postfix: to skip it could make
-// an open relay. Known limits: no policy services, no DNS block lists, no restriction classes.
+// Security: a word that is not known here makes each request that reaches it fail with 451 and a warning, as in Postfix: to skip it could
+// make an open relay. Known limits: no policy services, no DNS block lists, no restriction classes.
 
 import LookupTables
 

@@ -1,7 +1,7 @@
 // One session with a client, from `connect from` to `disconnect from`: a straight line around the state machine of SMTPProtocol.
 //
-// Security: every wait has a deadline; content is taken from the client only as fast as cleanup takes it; a client that vanishes in any state
-// leaves nothing behind but a log line. 250 is said only with a queue id in hand (DESIGN.md, section 1.1).
+// Security: every wait has a deadline; content is taken from the client only as fast as cleanup takes it; a client that vanishes in any
+// state leaves nothing behind but a log line. 250 is said only with a queue id in hand (DESIGN.md, section 1.1).
 
 import MailLog
 import MailModel

@@ -56,7 +56,8 @@ struct ServerSettings: Sendable {
             guard hasCertificate else {
                 throw ServerConfigurationError(
                     description:
-                        "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and smtpd_tls_key_file"
+                        "TLS is wanted but there is no certificate: set smtpd_tls_chain_files, or smtpd_tls_cert_file and "
+                        + "smtpd_tls_key_file"
                 )
             }
             let isHidden = configuration[P.smtpdDiscardEHLOKeywords].contains { $0.lowercased() == "starttls" }
@@ -77,6 +78,7 @@ struct ServerSettings: Sendable {
             $0.uppercased()
         }
         if configuration[P.strictRFC821Envelopes] { policy.grammar = .strict }
+        policy.bareNewlineRejectCode = UInt16(clamping: configuration[P.smtpdForbidBareNewlineRejectCode])
         var lenient = policy
         switch configuration[P.smtpdForbidBareNewline] {
         case "no": policy.bareNewline = .no

@@ -26,7 +26,8 @@ enum StandaloneServer {
             let queue = QueueConnection(
                 path: context.socket(context.configuration[Parameters.cleanupServiceName], isPrivate: false), patienceInSeconds: 300)
             let session = ServerSession(
-                transport: StandardStreams(), queue: queue, clock: SystemSessionClock(), settings: SharedSettings(settings), log: context.log,
+                transport: StandardStreams(), queue: queue, clock: SystemSessionClock(), settings: SharedSettings(settings),
+                log: context.log,
                 client: ClientIdentity(name: "localhost", address: "127.0.0.1", port: 0), serverAddress: "",
                 userID: Int64(Privileges.realUser))
             await session.run()

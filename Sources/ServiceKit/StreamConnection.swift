@@ -251,7 +251,9 @@ private final class ByteReceiver: ChannelInboundHandler {
         var buffer = unwrapInboundIn(data)
         ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
     }
-    func channelReadComplete(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() } }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() }
+    }
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { ServiceActor.assumeIsolated { [connection] in connection.didBecomeWritable() } }
     }

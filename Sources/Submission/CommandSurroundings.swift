@@ -26,7 +26,8 @@ enum CommandSurroundings {
         SignalWait.ignore(.pipe)
         guard Privileges.isElevated else { return }
         for name in [
-            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "MALLOC_TRACE",
+            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN",
+            "MALLOC_TRACE",
             "RES_OPTIONS", "RESOLV_HOST_CONF", "TMPDIR", "SWIFT_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD",
         ] {
             ProcessSpawn.setEnvironmentVariable(name, nil)
@@ -86,9 +87,13 @@ enum CommandSurroundings {
     }
 
     /// The end of a command that failed: a line for the caller, and one for the administrator where the log can be written.
+    ///
+    /// - Parameter failure: with an empty text where nobody has to be told.
     static func fail(_ program: String, _ failure: CommandFailure, configuration: Configuration?) -> Never {
-        say("\(program): fatal: \(failure)")
-        if let configuration { log(program, configuration)?.fatal("\(failure)") }
+        if !failure.description.isEmpty {
+            say("\(program): fatal: \(failure)")
+            if let configuration { log(program, configuration)?.fatal("\(failure)") }
+        }
         ProcessSpawn.exit(failure.status.rawValue)
     }
 

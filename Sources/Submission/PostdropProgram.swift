@@ -18,6 +18,7 @@ public enum PostdropProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: try option(CommandSurroundings.words()))
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            try AuthorizedUsers(Parameters.authorizedSubmitUsers, loaded).requireCaller(to: "submit mail")
             try drop(loaded)
             PickupNotice.send(queueDirectory: loaded[Parameters.queueDirectory])
             ProcessSpawn.exit(CommandStatus.ok.rawValue)
@@ -83,8 +84,9 @@ public enum PostdropProgram {
                 throw CommandFailure(.temporaryFailure, "interrupted: \(error)")
             }
             if input.isEmpty {
-                guard decoder.isComplete else { throw CommandFailure(.dataError, "incomplete submission") }
-                return
+                if decoder.isComplete { return }
+                // sendmail gave up, and has told the caller why.
+                throw CommandFailure(.dataError, "")
             }
             decoder.append(input)
             do {

@@ -21,7 +21,7 @@ enum VerificationReport {
         guard !recipients.isEmpty else { throw CommandFailure(.usage, "No recipient addresses given") }
         let verdicts = try ask(recipients, queueDirectory: configuration[Parameters.queueDirectory])
 
-        let content = text(to: addressee, verdicts, mailName: configuration[Parameters.mailName])
+        let content = text(to: addressee, verdicts, hostName: configuration[Parameters.myhostname])
         // The null sender: a report is never answered by another report (RFC 3464 section 2).
         var envelope = MessageSubmission.envelope(
             sender: .null, recipients: [addressee], options: options, submitter: submitter)
@@ -59,26 +59,27 @@ enum VerificationReport {
         return out
     }
 
-    static func text(to addressee: MailAddress, _ verdicts: [(MailAddress, RecipientVerdict)], mailName: String) -> [UInt8] {
+    static func text(to addressee: MailAddress, _ verdicts: [(MailAddress, RecipientVerdict)], hostName: String) -> [UInt8] {
         var lines = [
             "From: MAILER-DAEMON (Mail Delivery System)",
             "To: \(addressee.logForm)",
             "Subject: Mail Delivery Status Report",
             "Auto-Submitted: auto-generated",
             "",
-            "This is the mail system \(mailName).",
+            "This is the mail system at host \(hostName).",
             "",
             "Enclosed is the mail delivery report that you requested.",
             "",
         ]
         for (address, verdict) in verdicts {
-            let place = switch verdict.addressClass {
-            case .local: "a local address"
-            case .virtualAlias: "an alias of a virtual domain"
-            case .virtualMailbox: "an address of a virtual mailbox domain"
-            case .relay: "an address of a domain that is relayed"
-            case .other: "an address elsewhere"
-            }
+            let place =
+                switch verdict.addressClass {
+                case .local: "a local address"
+                case .virtualAlias: "an alias of a virtual domain"
+                case .virtualMailbox: "an address of a virtual mailbox domain"
+                case .relay: "an address of a domain that is relayed"
+                case .other: "an address elsewhere"
+                }
             switch verdict.existence {
             case .known: lines.append("<\(address.logForm)>: deliverable (\(place))")
             case .unknown(let status, let reason):

@@ -2,8 +2,8 @@
 //
 // NIOSSL does not say which cipher suite was negotiated, and the log line and the Received field must. The ServerHello is plain text on the
 // wire (RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3), so it is read there.
-// Security: the bytes may come from a hostile server. The parser is total and reads at most the first record; the result is only ever text in a
-// log line.
+// Security: the bytes may come from a hostile server. The parser is total and reads at most the first record; the result is only ever text
+// in a log line.
 
 /// A cipher suite by its registered number.
 struct CipherSuite: Hashable, Sendable {
@@ -34,7 +34,8 @@ struct CipherSuite: Hashable, Sendable {
         }
     }
 
-    /// How many bytes of the server's flight ``init(serverFlight:)`` can need: record and handshake heads, version, random, session id, suite.
+    /// How many bytes of the server's flight ``init(serverFlight:)`` can need: record and handshake heads, version, random, session id,
+    /// suite.
     static let bytesNeeded = 5 + 4 + 2 + 32 + 1 + 32 + 2
 
     /// Reads the suite from the start of the server's first flight; nil while there are too few bytes or where it is no ServerHello.

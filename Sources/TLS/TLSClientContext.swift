@@ -1,7 +1,7 @@
 // TLS towards other mail servers.
 //
-// Security: opportunistic TLS does not verify the peer (RFC 7435): without DANE or MTA-STS a name check would protect nobody, because the MX
-// record itself is unauthenticated. `verify` asks for a chain to a trusted root and for the peer's name.
+// Security: opportunistic TLS does not verify the peer (RFC 7435): without DANE or MTA-STS a name check would protect nobody, because the
+// MX record itself is unauthenticated. `verify` asks for a chain to a trusted root and for the peer's name.
 // Limits: no client certificate, no DANE.
 
 public import NIOCore

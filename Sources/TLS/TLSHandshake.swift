@@ -15,8 +15,8 @@ public struct TLSError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Installs the handlers and answers with a future that ends with the handshake.
 ///
-/// - Returns: the facts of the session, or a failure with ``TLSError``. The future does not end by itself when the peer is silent: the caller
-///   has the timer and closes the channel, which fails the future.
+/// - Returns: the facts of the session, or a failure with ``TLSError``. The future does not end by itself when the peer is silent: the
+/// caller   has the timer and closes the channel, which fails the future.
 func startHandshake(
     _ tlsHandler: NIOSSLHandler, on channel: any Channel, observing direction: CipherSuiteObserver.Direction,
     verifiedStatus: TLSSessionFacts.PeerStatus

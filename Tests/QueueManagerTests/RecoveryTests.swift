@@ -3,11 +3,13 @@
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
+import NIOCore
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func theScanGivesTheSameResultAsTheNotice() async throws {
     try await onBench { bench in
@@ -181,11 +183,67 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         for _ in 0..<3 { bench.manager.arrived(try bench.write(to: ["a@one.test"])) }
         await bench.agents.begun(1)
         let manager = bench.manager
-        let drained = Task { @ServiceActor in await manager.drain() }
+        let drained = Task { @ServiceActor in await manager.drain(patience: .seconds(60)) }
         while !manager.isDraining { await Task.yield() }
         bench.agents.letGo()
         await drained.value
         #expect(bench.agents.requests.count == 1)
         #expect(try bench.count(.incoming) == 2)
+    }
+}
+
+@Test func recipientsInMemoryAreBounded() async throws {
+    try await onBench(settings: QueueManagerSettings(activeRecipientLimit: 100)) { bench in
+        bench.agents.isHeld = true
+        let many = (0..<60).map { "u\($0)@site\($0).test" }
+        for _ in 0..<4 { bench.manager.arrived(try bench.write(to: many)) }
+        await bench.agents.begun(1)
+        #expect(bench.manager.active.count == 2)
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 240)
+        #expect(try bench.count(.incoming) == 0)
+    }
+}
+
+/// A notice or a file without recipients must not pass for a message that is finished.
+@Test func aMessageWithoutRecipientsIsNotRemoved() async throws {
+    try await onBench { bench in
+        var lying = try bench.write(to: ["a@one.test"])
+        lying.envelope.recipients = []
+        bench.manager.arrived(lying)
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1, "the file tells the truth")
+        let none = try bench.write(to: [])
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        #expect(try bench.exists(none.queueID, in: .corrupt))
+    }
+}
+
+/// The scan after a restart finds a message and it is delivered; then the notice arrives that cleanup could not send before.
+@Test func aLateNoticeDoesNotBringBackAMessage() async throws {
+    try await onBench { bench in
+        let notice = try bench.write(to: ["a@one.test"])
+        await bench.manager.recover()
+        await bench.manager.settled()
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1)
+        #expect(bench.lines.containing("warning").isEmpty)
+    }
+}
+
+@Test func aMessageWhoseFileIsGoneIsForgotten() async throws {
+    try await onBench { bench in
+        bench.agents.answer = { _ in .noFile("open: No such file or directory") }
+        let notice = try bench.write(to: ["a@one.test", "b@two.test"])
+        try Files.unlink(bench.directories.path(.incoming, notice.queueID))
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.manager.active.isEmpty)
+        #expect(bench.bounce.records.isEmpty)
+        #expect(bench.lines.containing("status=").isEmpty)
     }
 }

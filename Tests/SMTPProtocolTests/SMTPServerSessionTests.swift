@@ -209,10 +209,10 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     @Test func bareNewlinePolicies() {
         var reject = driver { $0.bareNewline = .reject }
-        #expect(reject.run(bytes("NOOP\n")) == "521 5.5.2 h.example Error: bare <LF> received\r\n")
+        #expect(reject.run(bytes("NOOP\n")) == "550 5.5.2 h.example Error: bare <LF> received\r\n")
         var reject2 = driver { $0.bareNewline = .reject }
         _ = reject2.run(bytes("MAIL FROM:<a@b>\r\nRCPT TO:<d@e>\r\nDATA\r\n"))
-        #expect(reject2.run(bytes("x\ny\r\n.\r\n")) == "521 5.5.2 h.example Error: bare <LF> received\r\n")
+        #expect(reject2.run(bytes("x\ny\r\n.\r\n")) == "550 5.5.2 h.example Error: bare <LF> received\r\n")
         #expect(reject2.accepted.isEmpty && reject2.closed == .bareNewline)
         var normalize = driver()
         #expect(normalize.run(bytes("NOOP\n")) == "250 2.0.0 Ok\r\n")

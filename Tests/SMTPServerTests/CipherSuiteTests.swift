@@ -28,7 +28,9 @@ import Testing
 
     @Test func theLogLine() {
         let facts = TLSSessionFacts(protocolVersion: "TLSv1.2", cipher: "X", cipherBits: 128, peerStatus: .untrusted)
-        #expect(facts.logLine("to mx[192.0.2.1]:25") == "Untrusted TLS connection established to mx[192.0.2.1]:25: TLSv1.2 with cipher X (128/128 bits)")
+        #expect(
+            facts.logLine("to mx[192.0.2.1]:25")
+                == "Untrusted TLS connection established to mx[192.0.2.1]:25: TLSv1.2 with cipher X (128/128 bits)")
         #expect(facts.receivedComment == "using TLSv1.2 with cipher X (128/128 bits)")
     }
 }
