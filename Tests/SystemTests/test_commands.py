@@ -1,0 +1,361 @@
+"""The commands: sendmail as local software calls it, mailq, newaliases, and the administrator's martlet."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from dialogue import Dialogue
+from harness import BIN, wait_until
+
+HEADER = "From: Phil <phil@sender.test>\r\nTo: anna@sender.test\r\nSubject: {}\r\n\r\n"
+
+
+def only(items):
+    assert len(items) == 1, items
+    return items[0]
+
+
+# sendmail
+
+WITH_TO = b"To: anna@sender.test\nSubject: %s\n\nx\n"
+PLAIN = b"Subject: %s\n\nx\n"
+# Caller, arguments, whether the recipient comes from the header.
+CALLERS = {
+    "cron": (["-FCronDaemon", "-i", "-B8BITMIME", "-oem", "anna"], PLAIN),
+    "anacron": (["-FAnacron", "-odi", "anna"], PLAIN),
+    "anacron with a sender": (["-FAnacron", "-odi", "-f", "phil@sender.test", "anna"], PLAIN),
+    "at": (["-i", "anna"], PLAIN),
+    "mutt": (["-oem", "-oi", "-f", "phil@sender.test", "--", "anna@sender.test"], WITH_TO),
+    "mutt with DSN": (["-oem", "-oi", "-N", "failure,delay", "-R", "hdrs", "-B8BITMIME", "--", "anna@sender.test"], WITH_TO),
+    "bsd-mailx": (["-i", "anna@sender.test"], PLAIN),
+    "s-nail": (["-i", "-m", "-r", "phil@sender.test", "anna@sender.test"], PLAIN),
+    "alpine": (["-oem", "-t", "-oi"], WITH_TO),
+    "git send-email": (["-f", "phil@sender.test", "-i", "anna@sender.test"], WITH_TO),
+    "PHP mail()": (["-t", "-i"], WITH_TO),
+    "unattended-upgrades": (["-oi", "-t"], WITH_TO),
+    "sudo": (["-t"], WITH_TO),
+    "Email::Sender": (["-i", "-f", "phil@sender.test", "--", "anna@sender.test"], WITH_TO),
+    "ruby-mail": (["-i", "-f", "phil@sender.test", "--", "anna@sender.test"], WITH_TO),
+    "MIME::Lite": (["-t", "-oi", "-oem"], WITH_TO),
+    "mime-construct": (["-oi", "anna"], PLAIN),
+    "rkhunter": (["anna"], PLAIN),
+    "vacation": (["-f", "<>", "--", "anna@sender.test"], WITH_TO),
+    "procmail": (["-oi", "-f", "phil@sender.test", "anna@sender.test"], WITH_TO),
+    "maildrop": (["-oi", "anna"], PLAIN),
+}
+
+
+def test_what_local_software_passes_is_delivered_with_the_right_header(alone):
+    """All callers of the table in one instance."""
+    for name, (arguments, text) in CALLERS.items():
+        result = alone.sendmail(*arguments, stdin=text % name.encode())
+        assert result.stderr == b"", (name, result.stderr)
+    alone.wait_for_mail("anna", len(CALLERS))
+    alone.wait_until_empty()
+    mails = {m["Subject"]: m for m in alone.messages("anna")}
+    assert set(mails) == set(CALLERS)
+    assert len(alone.messages("anna")) == len(CALLERS), "each once"
+    for name, (arguments, _) in CALLERS.items():
+        mail = mails[name]
+        for field in ("From", "Date", "Message-Id", "Received", "To", "Return-Path", "Delivered-To"):
+            assert mail[field] or (field == "To" and mail.get_all("To") is None and mails[name]["To"] is None), (name, field, mail.items())
+        assert mail.get_content() == "x\n"
+        sender = arguments[arguments.index("-f") + 1] if "-f" in arguments else arguments[arguments.index("-r") + 1] if "-r" in arguments else "root@sender.test" if os.getuid() == 0 else None
+        if sender:
+            assert mail["Return-Path"] == f"<{sender.strip('<>')}>", name
+        if os.getuid() == 0 and arguments[0] == "-FCronDaemon":
+            assert mail["From"].addresses[0].display_name == "CronDaemon"
+            assert mail["From"].addresses[0].addr_spec == "root@sender.test"
+        assert re.search(r"^by mail\.sender\.test \(Martlet, from userid \d+\)\s+id \w+; ", mail["Received"]), mail["Received"]
+
+
+def test_bcc_reaches_its_recipients_and_is_removed(alone):
+    alone.sendmail("-t", "-i", stdin=b"From: phil@sender.test\nTo: anna@sender.test\nBcc: phil@sender.test\nSubject: quiet\n\nx\n")
+    for user in ("anna", "phil"):
+        mail = only(alone.wait_for_mail(user))
+        assert mail["Bcc"] is None and mail["To"] == "anna@sender.test"
+
+
+def test_a_lone_dot_ends_the_message_unless_told_otherwise(alone):
+    alone.sendmail("anna", stdin=b"Subject: ends\n\none\n.\ntwo\n")
+    alone.sendmail("-i", "anna", stdin=b"Subject: goes on\n\none\n.\ntwo\n")
+    contents = {m["Subject"]: m.get_content() for m in alone.wait_for_mail("anna", 2)}
+    assert contents == {"ends": "one\n", "goes on": "one\n.\ntwo\n"}
+
+
+def test_exit_statuses(story):
+    host = story.host("sender.test", users=["anna"], main={"message_size_limit": "2000"}).start()
+    assert host.sendmail(stdin=b"x\n", check=None).returncode == 64, "EX_USAGE: no recipients"
+    assert host.sendmail("-bz", "anna", stdin=b"x\n", check=None).returncode == 64
+    assert host.sendmail("-t", "anna", stdin=b"Subject: x\n\n", check=None).returncode == 0
+    assert host.sendmail("anna", stdin=b"x" * 5000, check=None).returncode == 65, "EX_DATAERR: too large"
+    assert host.command("sendmail", "anna", stdin=b"x\n", env={"MAIL_CONFIG": "/nonexistent"}).returncode == 78, "EX_CONFIG"
+    host.wait_for_mail("anna", 1)
+    # The mail system is down: accepted all the same, delivered later; only -bs needs it.
+    host.stop()
+    host.sendmail("anna", stdin=b"Subject: later\n\nx\n", check=0)
+    assert host.sendmail("-bs", stdin=b"QUIT\r\n", check=None).returncode == 75
+    assert host.command("mailq").returncode == 69 or "mail system is down" in host.command("mailq").stderr.decode()
+    host.start()
+    wait_until(lambda: "later" in [m["Subject"] for m in host.messages("anna")], "it is delivered", context=host.explain)
+
+
+def test_sendmail_bs_speaks_smtp_on_standard_input(alone):
+    dialogue = b"EHLO localhost\r\nMAIL FROM:<phil@sender.test>\r\nRCPT TO:<anna@sender.test>\r\nDATA\r\nSubject: bs\r\n\r\nx\r\n.\r\nQUIT\r\n"
+    result = alone.sendmail("-bs", stdin=dialogue)
+    codes = [line[:3] for line in result.stdout.decode().split("\r\n") if line[3:4] == " "]
+    assert codes == ["220", "250", "250", "250", "354", "250", "221"], result.stdout
+    mail = only(alone.wait_for_mail("anna"))
+    assert mail["Subject"] == "bs" and "from userid" in mail["Received"]
+
+
+def test_sendmail_bv_mails_a_report_and_delivers_nothing(alone):
+    alone.sendmail("-f", "phil@sender.test", "-bv", "anna", "nobody-of-that-name", stdin=b"")
+    report = only(alone.wait_for_mail("phil"))
+    text = report.as_string()
+    assert "anna@sender.test" in text and "nobody-of-that-name@sender.test" in text, text
+    alone.wait_until_empty()
+    assert alone.messages("anna") == []
+
+
+def test_newaliases_builds_the_table_that_local_reads(story):
+    host = story.host("sender.test", users=["anna"])
+    source = host.config / "postal"
+    source.write_text(f"# comment\nanna: {host.mail}/anna/\nfriend: anna\nlist: friend,\n  anna\n")
+    host.set(alias_maps=f"lmdb:{source}", alias_database=f"lmdb:{source}")
+    name = host.base / "newaliases"
+    name.symlink_to(BIN / "sendmail")
+    environment = {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": str(host.config)}
+    result = subprocess.run([str(name)], env=environment, capture_output=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    host.start()
+    host.sendmail("list", stdin=b"Subject: through aliases\n\nx\n")
+    only(host.wait_for_mail("anna"))
+    host.wait_until_empty()
+    assert len(host.messages("anna")) == 1, "the same mailbox twice is one delivery"
+
+
+# The queue
+
+
+@pytest.fixture
+def waiting(story):
+    """A host with one deferred message for a host that is down, and its id."""
+    host = story.host("sender.test", users=["phil", "anna"], main={"transport_maps": "inline:{ away.test=smtp:[127.0.0.1]:1 }"}).start()
+    with Dialogue(host.port) as c:
+        c.ehlo()
+        c.expect("MAIL FROM:<phil@sender.test>", 250)
+        c.expect("RCPT TO:<someone@away.test>", 250)
+        c.expect("RCPT TO:<other@away.test>", 250)
+        c.expect("DATA", 354)
+        c.send(HEADER.format("waits") + "x\r\n.\r\n")
+        code, text = c.reply()
+        assert code == 250
+    wait_until(lambda: host.queue_files()["deferred"], "it is deferred", context=host.explain)
+    return host, text.split()[-1]
+
+
+def test_mailq_of_an_empty_queue(alone):
+    for command in (["postqueue", "-p"], ["sendmail", "-bp"], ["martlet", "queue", "list"]):
+        assert alone.command(*command, check=0).stdout == b"Mail queue is empty\n"
+    assert alone.command("postqueue", "-j", check=0).stdout == b""
+
+
+def test_mailq_shows_what_waits_and_why(waiting):
+    host, queue_id = waiting
+    name = host.base / "mailq"
+    name.symlink_to(BIN / "sendmail")
+    outputs = [host.mailq(), host.command("sendmail", "-bp", check=0).stdout.decode(), host.martlet("queue", "list", check=0).stdout.decode()]
+    outputs.append(subprocess.run([str(name)], env={"PATH": "/usr/bin:/bin", "MAIL_CONFIG": str(host.config)}, capture_output=True, timeout=30).stdout.decode())
+    assert len(set(outputs)) == 1, outputs
+    lines = outputs[0].split("\n")
+    assert lines[0] == "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
+    assert re.fullmatch(rf"{queue_id} +\d+ \w{{3}} \w{{3}} [ \d]\d \d\d:\d\d:\d\d +phil@sender\.test", lines[1]), lines[1]
+    assert re.fullmatch(r" *\(connect to 127\.0\.0\.1\[127\.0\.0\.1\]:1: Connection refused\)", lines[2]), lines[2]
+    assert sorted(lines[3:5]) == [" " * 41 + "other@away.test", " " * 41 + "someone@away.test"]
+    assert lines[5] == "" and re.fullmatch(r"-- \d+ Kbytes in 1 Request\.", lines[6]), lines
+
+
+def test_postqueue_j_is_one_json_object_a_line(waiting):
+    host, queue_id = waiting
+    for out in (host.command("postqueue", "-j", check=0).stdout, host.martlet("queue", "list", "--json", check=0).stdout):
+        entry = json.loads(only(out.decode().splitlines()))
+        assert entry["queue_id"] == queue_id and entry["queue_name"] == "deferred" and entry["sender"] == "phil@sender.test"
+        assert {r["address"] for r in entry["recipients"]} == {"someone@away.test", "other@away.test"}
+        assert all("Connection refused" in r["delay_reason"] for r in entry["recipients"])
+        assert entry["message_size"] > 0 and entry["arrival_time"] > 1_600_000_000
+
+
+def test_queue_show(waiting):
+    host, queue_id = waiting
+    text = host.martlet("queue", "show", queue_id, check=0).stdout.decode()
+    assert "someone@away.test" in text and "Subject: waits" in text
+    entry = json.loads(host.martlet("queue", "show", "--json", queue_id, check=0).stdout)
+    assert entry["queue_id"] == queue_id and len(entry["recipients"]) == 2
+    content = host.martlet("queue", "show", "--content", queue_id, check=0).stdout
+    assert b"Subject: waits\r\n" in content and content.endswith(b"x\r\n")
+    assert host.martlet("queue", "show", "4jYJQl1CXpz2rl").returncode == 66
+
+
+def test_hold_release_requeue_flush_delete(waiting):
+    host, queue_id = waiting
+    assert json.loads(host.martlet("queue", "hold", "--json", queue_id, check=0).stdout) == {"count": 1, "missing": []}
+    assert host.queue_files()["hold"] == [queue_id] and host.queue_files()["deferred"] == []
+    assert f"{queue_id}!" in host.mailq()
+    attempts = host.log().count("status=deferred")
+    host.martlet("flush")
+    host.martlet("queue", "release", queue_id, check=0)
+    assert host.queue_files()["hold"] == []
+    assert f"{queue_id}!" not in host.mailq()
+    host.martlet("flush", check=0)
+    wait_until(lambda: host.log().count("status=deferred") > attempts, "another attempt", context=host.explain)
+    wait_until(lambda: host.queue_files()["deferred"] == [queue_id], "back in deferred", context=host.explain)
+    attempts = host.log().count("status=deferred")
+    host.martlet("queue", "requeue", queue_id, check=0)
+    wait_until(lambda: host.log().count("status=deferred") > attempts, "another attempt", context=host.explain)
+    wait_until(lambda: sum(map(len, host.queue_files().values())) == 1, "one file", context=host.explain)
+    left = json.loads(only(host.command("postqueue", "-j", check=0).stdout.decode().splitlines()))["queue_id"]
+    host.martlet("queue", "delete", left, check=0)
+    host.wait_until_empty()
+    assert host.mailq() == "Mail queue is empty\n"
+    assert host.martlet("queue", "delete", left).returncode == 1
+    assert host.messages("phil") == [], "nobody is told"
+
+
+def test_flush_tries_deferred_mail_at_once(story):
+    host = story.host("sender.test", users=["phil"], main={"transport_maps": f"texthash:{story.base}/transport", "transport_retry_time": "1s"})
+    (story.base / "transport").write_text("away.test smtp:[127.0.0.1]:1\n")
+    host.start()
+    with Dialogue(host.port) as c:
+        c.ehlo()
+        assert c.transaction("someone@away.test", HEADER.format("waits") + "x\r\n.\r\n")[0] == 250
+    host.wait_for_log("status=deferred")
+    wait_until(lambda: host.queue_files()["deferred"], "deferred", context=host.explain)
+    (story.base / "transport").write_text("away.test discard:\n")
+    host.martlet("reload", check=0)
+    host.wait_for_log(r"master\[\d+\]: reload")
+    wait_until(lambda: host.martlet("flush").returncode == 0 and host.log().count("status=sent"), "the flushed message goes", context=host.explain)
+    host.wait_until_empty()
+
+
+# martlet config, map, status
+
+
+def test_config_shows_values_defaults_and_what_is_set(alone):
+    assert alone.martlet("config", "myhostname", check=0).stdout == b"myhostname = mail.sender.test\n"
+    assert alone.martlet("config", "-h", "mydomain", check=0).stdout == b"sender.test\n"
+    assert alone.martlet("config", "-d", "message_size_limit", check=0).stdout == b"message_size_limit = 10240000\n"
+    assert alone.martlet("config", "-x", "myorigin", check=0).stdout == b"myorigin = sender.test\n"
+    explicit = alone.martlet("config", "-n", check=0).stdout.decode()
+    assert set(re.findall(r"^(\w+) = ", explicit, re.MULTILINE)) == set(alone.settings)
+    everything = alone.martlet("config", check=0).stdout.decode()
+    assert len(everything.splitlines()) > 150 and "\nmaximal_queue_lifetime = 5d\n" in everything
+    values = json.loads(alone.martlet("config", "--json", "myhostname", "mydomain", check=0).stdout)
+    assert values == {"myhostname": "mail.sender.test", "mydomain": "sender.test"}
+    unknown = alone.martlet("config", "mesage_size_limit")
+    assert unknown.returncode == 1 and b"message_size_limit" in unknown.stderr
+
+
+def test_config_edits_main_cf_and_leaves_the_rest_alone(alone):
+    path = alone.config / "main.cf"
+    path.write_text("# my words\n" + path.read_text())
+    before = path.read_text()
+    alone.martlet("config", "-e", "message_size_limit=12345", "mydomain = sender.test", check=0)
+    after = path.read_text()
+    assert after.startswith("# my words\n")
+    assert [l for l in after.splitlines() if l not in before.splitlines()] == ["message_size_limit = 12345"]
+    assert alone.martlet("config", "message_size_limit", check=0).stdout == b"message_size_limit = 12345\n"
+    assert alone.martlet("config", "-e", "message_size_limit=lots").returncode != 0
+    assert path.read_text() == after, "an edit that puts an error in is not made"
+    alone.martlet("config", "-X", "message_size_limit", check=0)
+    assert path.read_text() == before
+
+
+def test_map_build_and_query(alone, tmp_path):
+    source = tmp_path / "table"
+    source.write_text("# comment\none  first value\nTwo second\n  continued\n")
+    alone.martlet("map", "build", f"lmdb:{source}", check=0)
+    assert alone.martlet("map", "query", "one", f"lmdb:{source}", check=0).stdout == b"first value\n"
+    assert alone.martlet("map", "query", "two", f"lmdb:{source}", check=0).stdout.split() == [b"second", b"continued"]
+    assert alone.martlet("map", "query", "three", f"lmdb:{source}").returncode == 1
+    for table, key, value in [("inline:{ a=b, c=d }", "c", "d"), ("static:always", "x", "always"), (f"texthash:{source}", "one", "first value")]:
+        assert alone.martlet("map", "query", key, table, check=0).stdout.decode() == value + "\n", table
+    (tmp_path / "re").write_text("/^(.*)@old\\.test$/ $1@new.test\n")
+    for kind in ("regexp", "pcre"):
+        assert alone.martlet("map", "query", "phil@old.test", f"{kind}:{tmp_path}/re", check=0).stdout == b"phil@new.test\n"
+    (tmp_path / "nets").write_text("192.0.2.0/24 REJECT\n")
+    found = json.loads(alone.martlet("map", "query", "--json", "192.0.2.7", f"cidr:{tmp_path}/nets", check=0).stdout)
+    assert found == {"key": "192.0.2.7", "found": True, "value": "REJECT"}
+    assert alone.martlet("map", "query", "x", f"lmdb:{tmp_path}/missing").returncode == 75
+    bad = tmp_path / "bad"
+    bad.write_text("keyonly\n")
+    result = alone.martlet("map", "build", f"lmdb:{bad}")
+    assert b"bad:1" in result.stderr or b"line 1" in result.stderr, result
+
+
+def test_status_start_and_stop(story):
+    host = story.host("sender.test", users=["anna"])
+    assert host.martlet("status").returncode == 69
+    assert json.loads(host.martlet("status", "--json").stdout)["running"] is False
+    host.start()
+    status = json.loads(host.martlet("status", "--json", check=0).stdout)
+    assert status["running"] is True and status["pid"] == host.process.pid
+    assert host.martlet("start").returncode == 69, "already running"
+    host.martlet("stop", check=0)
+    assert host.process.wait(5) == 0
+    assert host.martlet("stop").returncode == 69
+    host.martlet("start", check=0)
+    try:
+        assert host.martlet("status").returncode == 0
+        with Dialogue(host.port) as c:
+            c.ehlo()
+            assert c.transaction("anna@sender.test", HEADER.format("background") + "x\r\n.\r\n")[0] == 250
+        only(host.wait_for_mail("anna"))
+    finally:
+        host.martlet("stop", check=0)
+
+
+def test_check_says_what_is_wrong_as_json(story):
+    host = story.host("sender.test", main={"message_size_limit": "many"})
+    result = host.martlet("check", "--json")
+    assert result.returncode == 78
+    said = json.loads(result.stdout)
+    error = only(said["errors"])
+    assert said["ok"] is False and error["file"].endswith("main.cf") and error["line"] > 0 and "message_size_limit" in error["text"]
+
+
+# Other people's tools on the log
+
+
+@pytest.mark.skipif(not shutil.which("pflogsumm"), reason="pflogsumm is not installed")
+def test_pflogsumm_counts_the_deliveries(story):
+    host = story.host("sender.test", users=["phil", "anna"], main={"syslog_name": "postfix", "transport_maps": "inline:{ away.test=smtp:[127.0.0.1]:1 }"}).start()
+    for number in range(3):
+        with Dialogue(host.port) as c:
+            c.ehlo()
+            c.expect("MAIL FROM:<phil@sender.test>", 250)
+            c.expect("RCPT TO:<anna@sender.test>", 250)
+            c.expect("RCPT TO:<phil@sender.test>", 250)
+            c.expect("RCPT TO:<nobody-here@sender.test>", 550)
+            c.expect("DATA", 354)
+            c.send(HEADER.format(number) + "x\r\n.\r\n")
+            assert c.reply()[0] == 250
+            c.expect("QUIT", 221)
+    host.sendmail("-f", "phil@sender.test", "someone@away.test", stdin=b"Subject: away\n\nx\n")
+    host.wait_for_log("status=deferred")
+    host.wait_for_log("status=sent", 6)
+    host.wait_for_log("removed", 3)
+    report = subprocess.run(["pflogsumm", str(host.log_path)], capture_output=True, timeout=30).stdout.decode()
+
+    def count(what):
+        return int(re.search(rf"^ *(\d+)k? +{what}", report, re.MULTILINE).group(1))
+
+    assert count("received") == 4, report
+    assert count("delivered") == 6, report
+    assert count("deferred") == 1, report
+    assert count("bounced") == 0 and count("rejected") == 3, report
+    assert "Connection refused" in report
