@@ -1,6 +1,7 @@
 // What an administrator orders: flush, hold, release, requeue, delete; one message, those for one domain, or all.
 //
-// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last result is in.
+// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last
+// result is in.
 
 import MailIPC
 import MailModel
@@ -117,7 +118,7 @@ extension QueueManager {
         let now = clock.now()
         do {
             try files.postpone(id, from: .hold, until: now)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")
@@ -137,7 +138,7 @@ extension QueueManager {
         }
         do {
             try files.remove(id, from: forget(id) ?? .hold)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")

@@ -1,7 +1,7 @@
 // The end of a round: reports, then removal, or the next attempt.
 //
-// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then is the
-// file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
+// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then
+// is the file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
 
 import MailIPC
 import MailModel
@@ -130,7 +130,7 @@ extension QueueManager {
         do {
             try files.postpone(message.id, from: message.directory, until: next)
             due.schedule(message.id, due: next)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             // A full or broken disk. The file is still where it was; the scan of incoming, or the time already set, brings it back.
@@ -143,7 +143,7 @@ extension QueueManager {
     private func remove(_ message: ActiveMessage) async {
         do {
             try files.remove(message.id, from: message.directory)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             log.warning("\(message.id): cannot remove: \(error)")
