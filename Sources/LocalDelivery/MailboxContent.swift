@@ -94,6 +94,11 @@ struct MailboxBody: Sendable {
     mutating func feed(_ content: some Collection<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(content.count + 64)
+        feed(content, into: &out)
+        return out
+    }
+
+    mutating func feed(_ content: some Collection<UInt8>, into out: inout [UInt8]) {
         for byte in content {
             if hasPendingCR {
                 hasPendingCR = false
@@ -101,7 +106,6 @@ struct MailboxBody: Sendable {
             }
             if byte == UInt8(ascii: "\r") { hasPendingCR = true } else { put(byte, into: &out) }
         }
-        return out
     }
 
     /// The end of the message: a last line without end is ended.
