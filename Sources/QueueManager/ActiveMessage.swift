@@ -54,8 +54,8 @@ final class ActiveMessage {
         delayNoticeSent = stored.header.delayNoticeSent
         states = stored.states
         stateOffsets = stored.stateOffsets
-        // Whether the report was queued before a crash is not known from the file; the bounce service knows, because a log that was reported
-        // is gone (ARCHITECTURE.md, S6).
+        // Whether the report was queued before a crash is not known from the file; the bounce service knows, because a log that was
+        // reported is gone (ARCHITECTURE.md, S6).
         hasUnreportedFailures = stored.states.contains(.bounced)
         hasLogs = directory == .deferred || hasUnreportedFailures
     }

@@ -1,6 +1,7 @@
 // What an administrator orders: flush, hold, release, requeue, delete; one message, those for one domain, or all.
 //
-// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last result is in.
+// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last
+// result is in.
 
 import MailIPC
 import MailModel

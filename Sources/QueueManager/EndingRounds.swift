@@ -1,7 +1,7 @@
 // The end of a round: reports, then removal, or the next attempt.
 //
-// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then is the
-// file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
+// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then
+// is the file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
 
 import MailIPC
 import MailModel
