@@ -170,7 +170,8 @@ public enum CleanupProgram {
         } start: { context, router, _ in
             let cleanup = CleanupService(context: context, router: router)
             return IPCService(
-                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) }, onDrain: { await cleanup.finish() })
+                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) },
+                onDrain: { await cleanup.finish() })
         }
     }
 }

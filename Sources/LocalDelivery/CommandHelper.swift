@@ -45,7 +45,9 @@ public enum CommandHelper {
 
     private static func exit(_ reason: String) -> Never {
         // What is written here becomes the reason in the log.
-        try? FileDescriptor.borrowing(2) { error throws(SystemError) in try error.writeAll(Array("cannot run the command: \(reason)\n".utf8)) }
+        try? FileDescriptor.borrowing(2) { error throws(SystemError) in
+            try error.writeAll(Array("cannot run the command: \(reason)\n".utf8))
+        }
         ProcessSpawn.exit(75)
     }
 }

@@ -28,7 +28,8 @@ struct ForwardedMessage {
 
     /// - Parameter time: microseconds since 1970.
     init(
-        _ original: Envelope, of recipient: EnvelopeRecipient, sender: MailAddress, isOwner: Bool, to targets: [MailAddress], deliveredTo: Bool,
+        _ original: Envelope, of recipient: EnvelopeRecipient, sender: MailAddress, isOwner: Bool, to targets: [MailAddress],
+        deliveredTo: Bool,
         time: Int64
     ) {
         var made = original

@@ -78,7 +78,8 @@ struct MboxDelivery {
         let status = try Files.status(of: directory)
         let mode = status.mode
         let isWritable =
-            mode & 0o002 != 0 || (mode & 0o020 != 0 && status.group == identity.group) || (mode & 0o200 != 0 && status.owner == identity.user)
+            mode & 0o002 != 0 || (mode & 0o020 != 0 && status.group == identity.group)
+            || (mode & 0o200 != 0 && status.owner == identity.user)
         return isWritable ? .user : .root
     }
 

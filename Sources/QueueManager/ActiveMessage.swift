@@ -7,8 +7,8 @@ import ServiceKit
 
 @ServiceActor
 final class ActiveMessage {
-    /// What an administrator wants done with it when the deliveries under way have ended.
-    enum Wish { case hold, delete }
+    /// What is to be done with it when the deliveries under way have ended: an administrator's order, or nothing because its file is gone.
+    enum Wish { case hold, delete, forget }
 
     let id: QueueID
     /// Where its file stands: `incoming` or `deferred`.

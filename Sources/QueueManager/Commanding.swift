@@ -117,7 +117,7 @@ extension QueueManager {
         let now = clock.now()
         do {
             try files.postpone(id, from: .hold, until: now)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")
@@ -137,7 +137,7 @@ extension QueueManager {
         }
         do {
             try files.remove(id, from: forget(id) ?? .hold)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")

@@ -16,6 +16,11 @@ extension QueueManager {
             await remove(message)
             return
         }
+        if message.wish == .forget {
+            end(message)
+            if message.hasLogs { await bounce.forget(message.id) }
+            return
+        }
         let sender = message.envelope.sender
         if !message.isFinished && message.wish == nil
             && settings.retry.isExpired(arrival: message.envelope.arrival, isNullSender: sender.isNull, now: clock.now())
@@ -125,7 +130,7 @@ extension QueueManager {
         do {
             try files.postpone(message.id, from: message.directory, until: next)
             due.schedule(message.id, due: next)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             // A full or broken disk. The file is still where it was; the scan of incoming, or the time already set, brings it back.
@@ -138,7 +143,7 @@ extension QueueManager {
     private func remove(_ message: ActiveMessage) async {
         do {
             try files.remove(message.id, from: message.directory)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             log.warning("\(message.id): cannot remove: \(error)")

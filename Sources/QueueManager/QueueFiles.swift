@@ -85,6 +85,6 @@ struct QueueFiles: Sendable {
 
     /// When a deferred message is due; nil where the file is gone.
     func dueTime(_ id: QueueID) throws(SystemError) -> Int64? {
-        do { return try Files.linkStatus(of: path(.deferred, id)).modified } catch where error.isNotFound { return nil }
+        do { return try Files.linkStatus(of: path(.deferred, id)).modified } catch  where error.isNotFound { return nil }
     }
 }

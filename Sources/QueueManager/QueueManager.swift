@@ -33,6 +33,8 @@ final class QueueManager {
     var backlog: [QueueID] = []
     private var backlogStart = 0
     var inBacklog: Set<QueueID> = []
+    /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
+    var foundByScan: Set<QueueID> = []
     /// Deferred messages whose next attempt the administrator asked for.
     var flushed: Set<QueueID> = []
     /// How many deliveries a process takes at a time, by transport.
@@ -74,7 +76,7 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
-        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil else { return }
+        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {

@@ -21,6 +21,7 @@ struct ClientParameters: Sendable {
     var randomizesAddresses = true
     var balancesProtocols = true
     var defersWithoutMXAddress = false
+    var ignoresMXFailure = false
     var families = AddressFamilies.all
     var addressPreference = AddressPreference.any
     var bindAddress = ""
@@ -135,6 +136,7 @@ struct ClientParameters: Sendable {
             fallbackRelays = configuration[P.smtpFallbackRelay]
             randomizesAddresses = configuration[P.smtpRandomizeAddresses]
             balancesProtocols = configuration[P.smtpBalanceInetProtocols]
+            ignoresMXFailure = configuration[P.ignoreMXLookupError]
             defersWithoutMXAddress = configuration[P.smtpDeferIfNoMXAddressFound]
             alwaysSendsEHLO = configuration[P.smtpAlwaysSendEHLO]
             neverSendsEHLO = configuration[P.smtpNeverSendEHLO]

@@ -40,7 +40,7 @@ final class ConversationCache {
     /// Keeps a conversation if it may be used again, else ends it.
     func put(_ conversation: Conversation, _ nextHop: String) {
         guard mayBeReused(conversation, nextHop) else {
-            Task { @ServiceActor in await conversation.end() }
+            ServiceActor.start { await conversation.end() }
             return
         }
         nextNumber += 1
@@ -64,7 +64,7 @@ final class ConversationCache {
         let old = list.remove(at: index)
         idle[nextHop] = list.isEmpty ? nil : list
         count -= 1
-        Task { @ServiceActor in await old.conversation.end() }
+        ServiceActor.start { await old.conversation.end() }
     }
 
     /// Ends all of them.

@@ -19,7 +19,8 @@ extension Delivery {
 
     private func outcome(of failure: ClientFailure, _ endpoint: Endpoint?) -> RecipientOutcome {
         RecipientOutcome(
-            failure.isSoft ? .deferred : .bounced, failure.status, failure.reason, remoteMTA: failure.reply == nil ? "" : endpoint?.host ?? "",
+            failure.isSoft ? .deferred : .bounced, failure.status, failure.reason,
+            remoteMTA: failure.reply == nil ? "" : endpoint?.host ?? "",
             diagnostic: failure.reply?.quoted ?? "", relay: endpoint?.relay ?? "none")
     }
 
@@ -82,7 +83,8 @@ extension Delivery {
             action = .relayedWithoutDSN
         }
         return RecipientOutcome(
-            action, reply.status ?? EnhancedStatusCode(2, 0, 0), reply.quoted, remoteMTA: conversation.endpoint.host, diagnostic: reply.quoted,
+            action, reply.status ?? EnhancedStatusCode(2, 0, 0), reply.quoted, remoteMTA: conversation.endpoint.host,
+            diagnostic: reply.quoted,
             relay: conversation.endpoint.relay)
     }
 

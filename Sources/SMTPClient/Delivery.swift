@@ -147,7 +147,8 @@ final class Delivery {
             if let facts = conversation.tlsFacts, agent.parameters.tlsLogLevel > 0 { agent.log.info(facts.logLine("to \(endpoint.relay)")) }
             if let failure {
                 if conversation.session.tlsHandshakeFailed {
-                    agent.log.info("SSL_connect error to \(endpoint.relay): \(ASCII.printable(Array(conversation.tlsProblem.utf8), limit: 512))")
+                    agent.log.info(
+                        "SSL_connect error to \(endpoint.relay): \(ASCII.printable(Array(conversation.tlsProblem.utf8), limit: 512))")
                     if policy == .may {
                         // RFC 7435: opportunistic TLS that fails gives way to plaintext, on a fresh connection (as in Postfix).
                         policy = .none

@@ -52,6 +52,9 @@ struct HostFinder: Sendable {
             let result = await lookup.destination(
                 domain: domain, families: parameters.families, preferring: parameters.addressPreference,
                 defersWithoutAddress: parameters.defersWithoutMXAddress, using: &random)
+            if case .failure(let failure) = result, failure.isTemporary, parameters.ignoresMXFailure {
+                return await hosts(of: domain, port, text, &random)
+            }
             return take(result, port, text, &random)
         }
     }

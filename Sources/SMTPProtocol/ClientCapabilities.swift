@@ -4,7 +4,8 @@
 
 import MailModel
 
-/// The extensions of one session. Replaced wholesale by each EHLO, so that nothing offered before STARTTLS survives it (RFC 3207 section 4.2).
+/// The extensions of one session. Replaced wholesale by each EHLO, so that nothing offered before STARTTLS survives it
+/// (RFC 3207 section 4.2).
 public struct ClientCapabilities: Hashable, Sendable {
     public struct Extensions: OptionSet, Hashable, Sendable {
         public let rawValue: UInt32
@@ -65,7 +66,9 @@ public struct ClientCapabilities: Hashable, Sendable {
             let words = reply.text(ofLine: index).split(whereSeparator: { ASCII.isSpace($0) || $0 == UInt8(ascii: "=") })
             guard let keyword = words.first else { continue }
             guard !discarded.contains(where: { ASCII.equalsIgnoringCase($0.utf8, keyword) }) else { continue }
-            guard let known = ClientCapabilities.keywords.first(where: { ASCII.equalsIgnoringCase($0.name.utf8, keyword) }) else { continue }
+            guard let known = ClientCapabilities.keywords.first(where: { ASCII.equalsIgnoringCase($0.name.utf8, keyword) }) else {
+                continue
+            }
             extensions.insert(known.extension)
             if known.extension == .size, words.count > 1, let limit = ASCII.decimal(words[1]), limit > 0 { sizeLimit = limit }
         }

@@ -111,7 +111,8 @@ public enum ClientCommand {
         for scalar in String(decoding: address, as: UTF8.self).unicodeScalars {
             if scalar.value < 0x80 {
                 let byte = UInt8(scalar.value)
-                let mustEscape = byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "=")
+                let mustEscape =
+                    byte <= 0x20 || byte >= 0x7F || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "=")
                 if mustEscape { out += "\\x{\(String(scalar.value, radix: 16, uppercase: true))}".utf8 } else { out.append(byte) }
             } else if isSMTPUTF8 {
                 out += Array(String(Character(scalar)).utf8)

@@ -36,7 +36,7 @@ public struct ClientFailure: Hashable, Sendable {
     /// Whether a backup server may be tried for it (Postfix: soft errors, and every failure of a host as such).
     public var allowsAnotherHost: Bool { isSoft || scope == .host }
 
-    /// A failure that the peer's reply states. A reply that is no failure (2xx or 3xx out of place) is a protocol error, 5.5.0, as in Postfix.
+    /// A failure that the peer's reply states. A reply that is none (2xx or 3xx out of place) is a protocol error, 5.5.0, as in Postfix.
     static func replied(_ scope: Scope, _ reply: ClientReply, _ reason: String) -> ClientFailure {
         if let status = reply.status, status.statusClass != 2 { return ClientFailure(scope, status, reason, reply: reply) }
         return ClientFailure(scope, EnhancedStatusCode(5, 5, 0), "Protocol error: " + reason, reply: reply)

@@ -39,8 +39,8 @@ public enum ClientHostList {
     ///   - ownAddresses: `inet_interfaces` and `proxy_interfaces`, numeric; empty where loops are not looked for.
     ///   - limit: addresses kept (`smtp_mx_address_limit`); 0 for all.
     ///   - randomizes: equal preferences are shuffled (`smtp_randomize_addresses`).
-    ///   - interleaves: IPv6 and IPv4 alternate within one preference (`smtp_balance_inet_protocols`), so that one broken family cannot take
-    ///     all of a limited number of attempts.
+    ///   - interleaves: IPv6 and IPv4 alternate within one preference (`smtp_balance_inet_protocols`), so that one broken family cannot
+    ///     take all of a limited number of attempts.
     public static func order(
         _ candidates: [ClientHostAddress], ownAddresses: Set<String>, limit: Int, randomizes: Bool = true, interleaves: Bool = true,
         using random: inout some RandomNumberGenerator
@@ -77,8 +77,8 @@ public enum ClientHostList {
         return out
     }
 
-    // Where the limit would cut off a whole family that exists further down, the last place goes to it: a host without IPv6 connectivity must
-    // not fail for five IPv6 addresses (Postfix, smtp_balance_inet_protocols).
+    // Where the limit would cut off a whole family that exists further down, the last place goes to it: a host without IPv6 connectivity
+    // must not fail for five IPv6 addresses (Postfix, smtp_balance_inet_protocols).
     private static func balancedPrefix(_ ordered: [ClientHostAddress], _ limit: Int) -> [ClientHostAddress] {
         guard ordered.count > limit else { return ordered }
         var kept = Array(ordered.prefix(limit))

@@ -26,7 +26,8 @@ public struct ClientReply: Hashable, Sendable, CustomStringConvertible {
     public var isTransientFailure: Bool { code / 100 == 4 }
     public var isPermanentFailure: Bool { code / 100 == 5 }
 
-    /// The enhanced status code, or `x.0.0` of the reply's own class as Postfix fills it in; nil for 3xx, which has none (RFC 2034 section 4).
+    /// The enhanced status code, or `x.0.0` of the reply's own class as Postfix fills it in; nil for 3xx, which has none
+    /// (RFC 2034 section 4).
     public var status: EnhancedStatusCode? {
         if let enhanced { return enhanced }
         let replyClass = UInt8(code / 100)

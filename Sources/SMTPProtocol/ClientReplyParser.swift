@@ -89,8 +89,7 @@ public struct ClientReplyParser: Sendable {
         line.removeAll(keepingCapacity: true)
         lineCount += 1
         guard let (code, isLast) = ClientReplyParser.head(of: current) else { return fail(current) }
-        // A reply whose lines disagree about the code has no meaning (RFC 5321 section 4.2.1: the code is the same on all lines); the last one
-        // decides, as in Postfix.
+        // RFC 5321 section 4.2.1: the code is the same on all lines. Where a peer's lines disagree the last one decides, as in Postfix.
         if kept + current.count <= limits.total || lines.isEmpty {
             kept += current.count
             lines.append(current)

@@ -126,8 +126,8 @@ extension ClientSession {
         verdicts[index] = .failed(failure)
     }
 
-    // RFC 5321 section 4.5.3.1.10: 552 for RCPT is RFC 821's code for too many recipients and counts as temporary, unless an enhanced status
-    // code says that something else is meant (5.2.2, mailbox full; 5.3.4, message too big).
+    // RFC 5321 section 4.5.3.1.10: 552 for RCPT is RFC 821's code for too many recipients and counts as temporary, unless an enhanced
+    // status code says that something else is meant (5.2.2, mailbox full; 5.3.4, message too big).
     static func isTooManyRecipients(_ reply: ClientReply) -> Bool {
         guard reply.code == 552 else { return false }
         guard let enhanced = reply.enhanced else { return true }
@@ -140,7 +140,7 @@ extension ClientSession {
             return finish(resetting: true)
         }
         if acceptedRecipients.isEmpty {
-            // RFC 2920 section 3.1: pipelined DATA was accepted although no recipient was: an empty message, and its reply is of no account.
+            // RFC 2920 section 3.1: pipelined DATA was accepted although no recipient was. An empty message; its reply is of no account.
             output += [UInt8(ascii: "."), 13, 10]
             expected.append(Expected(stage: .endOfData))
             return

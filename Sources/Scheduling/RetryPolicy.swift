@@ -32,7 +32,9 @@ public struct RetryPolicy: Hashable, Sendable {
         arrival.addingReportingOverflow(isNullSender ? bounceLifetime : maximalLifetime).partialValue
     }
 
-    public func isExpired(arrival: Int64, isNullSender: Bool, now: Int64) -> Bool { now >= expiry(arrival: arrival, isNullSender: isNullSender) }
+    public func isExpired(arrival: Int64, isNullSender: Bool, now: Int64) -> Bool {
+        now >= expiry(arrival: arrival, isNullSender: isNullSender)
+    }
 
     /// Whether it is time for the delay warning.
     public func isWarningDue(arrival: Int64, now: Int64) -> Bool { delayWarning > 0 && now - arrival >= delayWarning }

@@ -74,7 +74,8 @@ public struct Scheduler {
                 for start in stride(from: 0, to: group.count, by: size) {
                     lastID += 1
                     entries[lastID] = Entry(
-                        message: message, recipients: Array(group[start..<min(start + size, group.count)]), transport: transport, slot: slot)
+                        message: message, recipients: Array(group[start..<min(start + size, group.count)]), transport: transport, slot: slot
+                    )
                     entriesOfMessage[message, default: ([], 0)].ids.append(lastID)
                     entriesOfMessage[message, default: ([], 0)].waiting += 1
                     transports[transport].enqueue(lastID, in: slot)

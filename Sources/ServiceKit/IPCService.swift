@@ -15,6 +15,7 @@ public final class IPCService: ServiceHandler {
     private let onDrain: @ServiceActor () async -> Void
     private var connections: [ObjectIdentifier: IPCConnection] = [:]
     private var active = 0
+    private var isDraining = false
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// - Parameters:
@@ -34,12 +35,14 @@ public final class IPCService: ServiceHandler {
     }
 
     public func accept(_ accepted: AcceptedConnection) {
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             do {
                 let connection = try await IPCConnection.serve(
                     descriptor: accepted.descriptor, sideChannel: accepted.sideChannel, protocol: spoken, capacity: capacity
                 ) { [weak self] stream in self?.begin(stream) }
                 guard connection.closed == nil else { return }
+                // Accepted in the moment in which the end began: drain() has not seen it.
+                if isDraining { connection.drain() }
                 let key = ObjectIdentifier(connection)
                 connections[key] = connection
                 connection.onClose = { [weak self] in
@@ -55,6 +58,7 @@ public final class IPCService: ServiceHandler {
     public func wakeUp() { onWakeUp() }
 
     public func drain() async {
+        isDraining = true
         for connection in connections.values { connection.drain() }
         while active > 0 || !connections.isEmpty {
             await withCheckedContinuation { idleWaiters.append($0) }
@@ -64,7 +68,7 @@ public final class IPCService: ServiceHandler {
 
     private func begin(_ stream: IPCStream) {
         active += 1
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             await serve(stream)
             stream.finish()
             active -= 1

@@ -15,10 +15,12 @@ public actor ServiceActor {
     /// The process's only event loop.
     public nonisolated let eventLoop: any EventLoop
     private nonisolated let group: MultiThreadedEventLoopGroup
+    private nonisolated let taskExecutor: LoopTaskExecutor
 
     private init() {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
+        taskExecutor = LoopTaskExecutor(eventLoop)
     }
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
@@ -40,7 +42,22 @@ public actor ServiceActor {
     }
 
     /// Starts `operation` on the loop from any thread.
+    ///
+    /// With the loop as the task's preferred executor: the runtime resumes a continuation on the task's executor before it goes on with the
+    /// actor's, and without a preference that is a thread of the global pool - two thread switches for each wait.
     public static nonisolated func start(_ operation: @escaping @Sendable @ServiceActor () async -> Void) {
-        Task { @ServiceActor in await operation() }
+        Task(executorPreference: shared.taskExecutor) { await operation() }
+    }
+}
+
+/// Runs on the loop whatever part of a task belongs to no actor.
+private final class LoopTaskExecutor: TaskExecutor {
+    private let loop: any EventLoop
+
+    init(_ loop: any EventLoop) { self.loop = loop }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }

@@ -26,7 +26,8 @@ enum CommandSurroundings {
         SignalWait.ignore(.pipe)
         guard Privileges.isElevated else { return }
         for name in [
-            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "MALLOC_TRACE",
+            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN",
+            "MALLOC_TRACE",
             "RES_OPTIONS", "RESOLV_HOST_CONF", "TMPDIR", "SWIFT_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD",
         ] {
             ProcessSpawn.setEnvironmentVariable(name, nil)

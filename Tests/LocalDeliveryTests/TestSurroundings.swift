@@ -66,7 +66,8 @@ final class TestSurroundings {
     func deliver(_ recipients: String..., content: String = defaultContent, sender: String = "bob@sender") throws -> [RecipientOutcome] {
         try write("queuefile", "head" + content)
         let envelope = Envelope(
-            sender: MailAddress(sender), recipients: recipients.map { EnvelopeRecipient(MailAddress($0.contains("@") ? $0 : "\($0)@x"), notify: [.success, .failure]) },
+            sender: MailAddress(sender),
+            recipients: recipients.map { EnvelopeRecipient(MailAddress($0.contains("@") ? $0 : "\($0)@x"), notify: [.success, .failure]) },
             origin: .remoteSMTP, arrival: 0)
         let id = try #require(QueueID("4jYJDg2t5cz1r2"))
         let tables = LocalTables(

@@ -4,12 +4,13 @@ import AddressRouting
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import Synchronization
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 let second: Int64 = 1_000_000
 

@@ -4,11 +4,12 @@ import MailIPC
 import MailModel
 import MailQueue
 import NIOCore
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func theScanGivesTheSameResultAsTheNotice() async throws {
     try await onBench { bench in
@@ -218,5 +219,31 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         await bench.manager.scanIncoming()
         bench.manager.feed()
         #expect(try bench.exists(none.queueID, in: .corrupt))
+    }
+}
+
+/// The scan after a restart finds a message and it is delivered; then the notice arrives that cleanup could not send before.
+@Test func aLateNoticeDoesNotBringBackAMessage() async throws {
+    try await onBench { bench in
+        let notice = try bench.write(to: ["a@one.test"])
+        await bench.manager.recover()
+        await bench.manager.settled()
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1)
+        #expect(bench.lines.containing("warning").isEmpty)
+    }
+}
+
+@Test func aMessageWhoseFileIsGoneIsForgotten() async throws {
+    try await onBench { bench in
+        bench.agents.answer = { _ in .noFile("open: No such file or directory") }
+        let notice = try bench.write(to: ["a@one.test", "b@two.test"])
+        try Files.unlink(bench.directories.path(.incoming, notice.queueID))
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.manager.active.isEmpty)
+        #expect(bench.bounce.records.isEmpty)
+        #expect(bench.lines.containing("status=").isEmpty)
     }
 }

@@ -3,11 +3,12 @@
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func aMessageDeliveredAtTheFirstAttemptIsRemoved() async throws {
     try await onBench { bench in

@@ -51,17 +51,20 @@ import Testing
         let world = Self.world(HostScript(ehlo: "250-mx\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 BINARYMIME"))
         _ = await world.deliver(nextHop: "[10.0.0.1]", content: "a\nb\r.\r\n", facts: [.binary], body: .binaryMIME)
         #expect(world.messages.map(\.content) == ["BDAT:a\nb\r.\r\n"])
-        #expect(world.dialogue.suffix(3) == [
-            "10.0.0.1: MAIL FROM:<s@sender.example> BODY=BINARYMIME", "10.0.0.1: RCPT TO:<r@example>", "10.0.0.1: BDAT 7 LAST",
-        ])
+        #expect(
+            world.dialogue.suffix(3) == [
+                "10.0.0.1: MAIL FROM:<s@sender.example> BODY=BINARYMIME", "10.0.0.1: RCPT TO:<r@example>", "10.0.0.1: BDAT 7 LAST",
+            ])
     }
 
     @Test func eightBitsAreConvertedForAHostThatTakesSeven() async {
         let world = Self.world(HostScript(ehlo: "250-mx\r\n250 SIZE"))
-        let content = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n.caf\u{e9} = yes\r\n"
+        let content =
+            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n.caf\u{e9} = yes\r\n"
         let reply = await world.deliver(nextHop: "[10.0.0.1]", content: content, facts: [.eightBitBody, .leadingDots], body: .eightBitMIME)
         #expect(reply.outcomes.map(\.action) == [.relayedWithoutDSN])
-        #expect(world.messages.first?.content.hasSuffix("Content-Transfer-Encoding: quoted-printable\r\n\r\n=2Ecaf=C3=A9 =3D yes\r\n") == true)
+        #expect(
+            world.messages.first?.content.hasSuffix("Content-Transfer-Encoding: quoted-printable\r\n\r\n=2Ecaf=C3=A9 =3D yes\r\n") == true)
         #expect(world.dialogue.contains("10.0.0.1: MAIL FROM:<s@sender.example> SIZE=\(content.utf8.count * 3 / 2)"))
     }
 
@@ -109,7 +112,9 @@ import Testing
         #expect(world.dialogue.contains("10.0.0.1 (TLS): MAIL FROM:<s@sender.example>"))
         #expect(
             world.log.lines.first
-                == "Untrusted TLS connection established to 10.0.0.1[10.0.0.1]:25: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)")
+                == "Untrusted TLS connection established to 10.0.0.1[10.0.0.1]:25: "
+                + "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
+        )
     }
 
     @Test func aFailedHandshakeFallsBackOnAFreshConnectionOnlyIfItMay() async {
@@ -155,10 +160,12 @@ import Testing
 
     // MARK: pieces
 
-    @Test(arguments: [
-        (0, "0"), (4_000, "0"), (5_000, "0.01"), (14_999, "0.01"), (123_456, "0.12"), (100_000, "0.1"), (999_999, "1"), (1_000_000, "1"),
-        (1_230_000, "1.2"), (1_250_000, "1.3"), (9_960_000, "10"), (12_345_678, "12"), (3_600_400_000, "3600"), (-5, "0"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "0"), (4_000, "0"), (5_000, "0.01"), (14_999, "0.01"), (123_456, "0.12"), (100_000, "0.1"), (999_999, "1"),
+            (1_000_000, "1"),
+            (1_230_000, "1.2"), (1_250_000, "1.3"), (9_960_000, "10"), (12_345_678, "12"), (3_600_400_000, "3600"), (-5, "0"),
+        ] as [(Int64, String)])
     func intervals(_ microseconds: Int64, _ text: String) { #expect(DeliveryLog.interval(microseconds, 2) == text) }
 
     @Test func parametersOfBothProtocols() throws {

@@ -31,10 +31,11 @@ import Testing
         #expect(reply.destinationTrouble == nil)
         #expect(world.messages.map(\.content) == ["Subject: x\r\n\r\nhello\r\n"])
         #expect(
-            world.log.lines == ["a", "b"].map {
-                "\(QueueID(microseconds: 1, unique: 1)): to=<\($0)@example>, relay=mx1.example[10.0.0.1]:25, delay=2, delays=1.5/0.5/0/0, "
-                    + "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as ABC)"
-            })
+            world.log.lines
+                == ["a", "b"].map {
+                    "\(QueueID(microseconds: 1, unique: 1)): to=<\($0)@example>, relay=mx1.example[10.0.0.1]:25, delay=2, "
+                        + "delays=1.5/0.5/0/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as ABC)"
+                })
     }
 
     @Test func bulkUsesOneConnection() async {
@@ -72,7 +73,8 @@ import Testing
     @Test func theNextHostIsTried() async {
         for script in [
             HostScript(greeting: nil), HostScript(greeting: "421 4.3.2 busy"), HostScript(greeting: "554 no"), HostScript(cutsAt: "EHLO"),
-            HostScript(["MAIL": ["451 4.3.0 later"]]), HostScript(["RCPT": ["450 4.7.1 greylisted"]]), HostScript(["DATA": ["451 4.3.0 later"]]),
+            HostScript(["MAIL": ["451 4.3.0 later"]]), HostScript(["RCPT": ["450 4.7.1 greylisted"]]),
+            HostScript(["DATA": ["451 4.3.0 later"]]),
             HostScript([".": ["451 4.3.0 later"]]), HostScript(cutsAt: "."),
         ] {
             let world = Self.world { $0.host("10.0.0.1", script) }
@@ -177,7 +179,8 @@ import Testing
         ),
         (
             "failing.example",
-            "deferred 4.4.3 none (Host or domain name not found. Name service error for name=failing.example type=MX: Host not found, try again)"
+            "deferred 4.4.3 none (Host or domain name not found. Name service error for name=failing.example type=MX: "
+                + "Host not found, try again)"
         ),
         ("loop.example", "bounced 5.4.6 none (mail for loop.example loops back to myself)"),
         ("implicit.example", "relayed 2.0.0 implicit.example[10.0.0.1]:25 (250 2.0.0 Ok: queued as ABC)"),
@@ -221,6 +224,15 @@ import Testing
         let reply = await world.deliver(nextHop: "[missing.example]")
         #expect(reply.outcomes.map(\.action) == [.deferred])
         #expect(world.log.lines.first == "warning: relayhost configuration problem")
+    }
+
+    @Test func aFailedMXLookupMayBeIgnored() async {
+        let world = Self.world {
+            $0.parameters.ignoresMXFailure = true
+            $0.dns.fails("half.example")
+            $0.dns.a("half.example", "10.0.0.1")
+        }
+        #expect(await world.deliver(nextHop: "half.example").outcomes.map(\.relay) == ["half.example[10.0.0.1]:25"])
     }
 
     @Test func fallbackRelays() async {

@@ -23,7 +23,9 @@ struct HostScript: Sendable {
 
     static let everything = "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10000\r\n250-8BITMIME\r\n250 DSN"
 
-    init(_ replies: [String: [String]] = [:], ehlo: String = HostScript.everything, greeting: String? = "220 mx ESMTP", cutsAt: String? = nil) {
+    init(
+        _ replies: [String: [String]] = [:], ehlo: String = HostScript.everything, greeting: String? = "220 mx ESMTP", cutsAt: String? = nil
+    ) {
         self.greeting = greeting
         self.cutsAt = cutsAt
         self.replies = [
@@ -153,13 +155,16 @@ final class ScriptedWorld: PeerConnector {
 
     func connect(to endpoint: Endpoint) async throws(ConnectionError) -> any PeerConnection {
         connections.append("\(endpoint.address):\(endpoint.port)")
-        guard let list = hosts[endpoint.address], let script = list.first, script.greeting != nil else { throw .unreachable("Connection refused") }
+        guard let list = hosts[endpoint.address], let script = list.first, script.greeting != nil else {
+            throw .unreachable("Connection refused")
+        }
         if list.count > 1 { hosts[endpoint.address] = Array(list.dropFirst()) }
         return ScriptedPeer(script, self, endpoint.address)
     }
 
     lazy var agent = DeliveryAgent(
-        parameters: parameters, finder: HostFinder(parameters: parameters, lookup: DNSLookup(dns), ownAddresses: ["10.9.9.9"]), connector: self,
+        parameters: parameters, finder: HostFinder(parameters: parameters, lookup: DNSLookup(dns), ownAddresses: ["10.9.9.9"]),
+        connector: self,
         log: log, clock: { 1_000_000_000_000_000 })
 
     /// One attempt for recipients of `example`.

@@ -20,8 +20,10 @@ import Testing
         ("", [], 998, ".\r\n"), ("a\r\n", [], 998, "a\r\n.\r\n"), ("a", [.unterminated], 998, "a\r\n.\r\n"),
         (".\r\n", [.leadingDots], 998, "..\r\n.\r\n"), ("a\r\n.\r\n..b\r\n", [.leadingDots], 998, "a\r\n..\r\n...b\r\n.\r\n"),
         ("a\n.\nb", [.leadingDots, .binary], 998, "a\r\n..\r\nb\r\n.\r\n"), ("a\r.\r\n", [.leadingDots, .binary], 998, "a .\r\n.\r\n"),
-        ("a\r\r\n", [.binary], 998, "a \r\n.\r\n"), ("a\r", [.binary, .unterminated], 998, "a \r\n.\r\n"), ("a\r", [.unterminated], 998, "a\r\r\n.\r\n"),
-        ("12345678\r\nx\r\n", [.longLines], 5, "12345\r\n 678\r\nx\r\n.\r\n"), ("....\r\n", [.longLines, .leadingDots], 3, "....\r\n .\r\n.\r\n"),
+        ("a\r\r\n", [.binary], 998, "a \r\n.\r\n"), ("a\r", [.binary, .unterminated], 998, "a \r\n.\r\n"),
+        ("a\r", [.unterminated], 998, "a\r\r\n.\r\n"),
+        ("12345678\r\nx\r\n", [.longLines], 5, "12345\r\n 678\r\nx\r\n.\r\n"),
+        ("....\r\n", [.longLines, .leadingDots], 3, "....\r\n .\r\n.\r\n"),
         ("abcdéf\r\n", [.longLines], 5, "abcd\r\n éf\r\n.\r\n"),
     ]
 
@@ -49,7 +51,8 @@ import Testing
 
     @Test func mailParameters() {
         var transaction = ClientTransaction(
-            sender: .null, recipients: [], size: 7, body: .eightBitMIME, envelopeID: Array("a+b =c".utf8), returnContent: .headers, isSMTPUTF8: true)
+            sender: .null, recipients: [], size: 7, body: .eightBitMIME, envelopeID: Array("a+b =c".utf8), returnContent: .headers,
+            isSMTPUTF8: true)
         #expect(
             String(decoding: ClientCommand.mail(transaction, Self.all), as: UTF8.self)
                 == "MAIL FROM:<> SIZE=7 BODY=8BITMIME ENVID=a+2Bb+20+3Dc RET=HDRS SMTPUTF8\r\n")
@@ -60,7 +63,8 @@ import Testing
         transaction.returnContent = .unspecified
         transaction.body = .binaryMIME
         #expect(
-            String(decoding: ClientCommand.mail(transaction, Self.all), as: UTF8.self) == "MAIL FROM:<\"john doe\"@example> SIZE=7 BODY=BINARYMIME\r\n")
+            String(decoding: ClientCommand.mail(transaction, Self.all), as: UTF8.self)
+                == "MAIL FROM:<\"john doe\"@example> SIZE=7 BODY=BINARYMIME\r\n")
     }
 
     @Test(arguments: [
@@ -98,13 +102,15 @@ import Testing
             Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.chunking, .binaryMIME, .eightBitMIME])
                 == .send(body: .binaryMIME, isSMTPUTF8: false, usesChunking: true))
         #expect(
-            Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.eightBitMIME]) == .convert(body: .eightBitMIME, isSMTPUTF8: false))
+            Self.plan([.binary, .eightBitBody], body: .binaryMIME, offers: [.eightBitMIME])
+                == .convert(body: .eightBitMIME, isSMTPUTF8: false))
         #expect(Self.plan([.binary], body: .binaryMIME, offers: []) == .convert(body: .unspecified, isSMTPUTF8: false))
         guard case .refuse(let big) = Self.plan([], offers: [.size], limit: 999) else { Issue.record("999 took 1000"); return }
         #expect("\(big.status) \(big.reason)" == "5.3.4 message size 1000 exceeds size limit 999 of server h[1]")
         #expect(Self.plan([], offers: [.size], limit: 1000) == .send(body: .unspecified, isSMTPUTF8: false, usesChunking: false))
         for refused in [
-            Self.plan([.eightBitHeader], utf8: true, offers: [.eightBitMIME]), Self.plan([], utf8: true, sender: "é@a", offers: [.eightBitMIME]),
+            Self.plan([.eightBitHeader], utf8: true, offers: [.eightBitMIME]),
+            Self.plan([], utf8: true, sender: "é@a", offers: [.eightBitMIME]),
             Self.plan([], utf8: true, recipient: "r@é", offers: [.eightBitMIME]),
         ] {
             guard case .refuse(let failure) = refused else { Issue.record("sent without SMTPUTF8"); return }

@@ -25,7 +25,8 @@ struct ClientDialogue {
     ) {
         session = ClientSession(options: options)
         var all: [String: [String]] = [
-            "HELO": ["250 mx.example"], "STARTTLS": ["220 2.0.0 go"], "MAIL": ["250 2.1.0 ok"], "RCPT": ["250 2.1.5 ok"], "DATA": ["354 go"],
+            "HELO": ["250 mx.example"], "STARTTLS": ["220 2.0.0 go"], "MAIL": ["250 2.1.0 ok"], "RCPT": ["250 2.1.5 ok"],
+            "DATA": ["354 go"],
             "RSET": ["250 2.0.0 ok"], "QUIT": ["221 2.0.0 bye"], ".": ["250 2.0.0 Ok: queued as ABC"], "BDAT": ["250 2.0.0 chunk"],
             "EHLO": [ehlo], "LHLO": [ehlo],
         ]
@@ -103,7 +104,8 @@ func clientOptions(_ change: (inout ClientSession.Options) -> Void = { _ in }) -
 }
 
 func clientTransaction(_ recipients: [String] = ["r@example"], size: Int = 100) -> ClientTransaction {
-    ClientTransaction(sender: MailAddress("s@sender.example"), recipients: recipients.map { EnvelopeRecipient(MailAddress($0)) }, size: size)
+    ClientTransaction(
+        sender: MailAddress("s@sender.example"), recipients: recipients.map { EnvelopeRecipient(MailAddress($0)) }, size: size)
 }
 
 /// A verdict in one line, for tables.

@@ -34,23 +34,31 @@ import Testing
     @Test func noGreetingAtAll() {
         var dialogue = ClientDialogue(clientOptions(), greeting: "220-and then silence")
         dialogue.run()
-        #expect(dialogue.session.failure?.reason == "lost connection with mx.example[192.0.2.1] while receiving the initial server greeting")
+        #expect(
+            dialogue.session.failure?.reason == "lost connection with mx.example[192.0.2.1] while receiving the initial server greeting")
     }
 
     @Test func capabilitiesAreRead() throws {
         let reply = ClientReply(
             code: 250, enhanced: nil,
-            lines: ["250-mx.example hello", "250-size 52428800", "250-Pipelining", "250-AUTH=PLAIN", "250-X-ODD \u{1}", "250-SMTPUTF8", "250 8BITMIME"]
-                .map { Array($0.utf8) })
+            lines: [
+                "250-mx.example hello", "250-size 52428800", "250-Pipelining", "250-AUTH=PLAIN", "250-X-ODD \u{1}", "250-SMTPUTF8",
+                "250 8BITMIME",
+            ]
+            .map { Array($0.utf8) })
         let all = ClientCapabilities(reply: reply, isExtended: true)
         #expect(all.extensions == [.size, .pipelining, .smtpUTF8, .eightBitMIME])
         #expect(all.sizeLimit == 52_428_800)
         #expect(all.serverName == Array("mx.example".utf8))
-        #expect(ClientCapabilities(reply: reply, isExtended: true, discarding: ["PIPELINING", "Size"]).extensions == [.smtpUTF8, .eightBitMIME])
+        #expect(
+            ClientCapabilities(reply: reply, isExtended: true, discarding: ["PIPELINING", "Size"]).extensions == [.smtpUTF8, .eightBitMIME])
         #expect(ClientCapabilities(reply: reply, isExtended: false).extensions == [])
     }
 
-    @Test(arguments: [("250-h\r\n250 SIZE", nil), ("250-h\r\n250 SIZE 0", nil), ("250-h\r\n250 SIZE 99999999999999999999", nil), ("250-h\r\n250 SIZE 7", 7)])
+    @Test(arguments: [
+        ("250-h\r\n250 SIZE", nil), ("250-h\r\n250 SIZE 0", nil), ("250-h\r\n250 SIZE 99999999999999999999", nil),
+        ("250-h\r\n250 SIZE 7", 7),
+    ])
     func sizes(_ ehlo: String, _ limit: Int?) {
         var dialogue = ClientDialogue(clientOptions(), ehlo: ehlo)
         dialogue.run()
@@ -95,14 +103,17 @@ import Testing
 
     @Test(arguments: [
         (ClientSession.TLSPolicy.none, withTLS, "220 go", "ready plain"), (.may, "250 mx.example", "220 go", "ready plain"),
-        (.may, withTLS, "454 4.7.0 no", "ready plain"), (.may, withTLS, "220 go", "ready encrypted"), (.encrypt, withTLS, "220 go", "ready encrypted"),
+        (.may, withTLS, "454 4.7.0 no", "ready plain"), (.may, withTLS, "220 go", "ready encrypted"),
+        (.encrypt, withTLS, "220 go", "ready encrypted"),
         (.encrypt, "250 mx.example", "220 go", "4.7.4 TLS is required, but was not offered by host mx.example[192.0.2.1]"),
         (.encrypt, withTLS, "454 4.7.0 no", "4.7.0 TLS is required, but host mx.example[192.0.2.1] refused to start TLS: 454 4.7.0 no"),
     ])
     func policies(_ policy: ClientSession.TLSPolicy, _ ehlo: String, _ reply: String, _ expected: String) {
         var dialogue = ClientDialogue(clientOptions { $0.tls = policy }, ehlo: ehlo, replies: ["STARTTLS": [reply]])
         dialogue.run()
-        let seen = dialogue.session.failure.map { "\($0.status) \($0.reason)" } ?? (dialogue.session.isEncrypted ? "ready encrypted" : "ready plain")
+        let seen =
+            dialogue.session.failure.map { "\($0.status) \($0.reason)" }
+            ?? (dialogue.session.isEncrypted ? "ready encrypted" : "ready plain")
         #expect(seen == expected)
     }
 

@@ -48,7 +48,8 @@ import Testing
     }
 
     @Test func resetAfterATransactionWithoutData() {
-        var dialogue = ClientDialogue(clientOptions(), ehlo: Self.everything, replies: ["RCPT": ["550 5.1.1 no", "250 ok"], "DATA": ["503 no", "354 go"]])
+        var dialogue = ClientDialogue(
+            clientOptions(), ehlo: Self.everything, replies: ["RCPT": ["550 5.1.1 no", "250 ok"], "DATA": ["503 no", "354 go"]])
         let first = dialogue.deliver(clientTransaction(["a@example"]))
         #expect(first.map(describe) == ["5.1.1 host mx.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command)"])
         let second = dialogue.deliver(clientTransaction(["b@example"]))
@@ -68,22 +69,35 @@ import Testing
         ),
         (
             "one of two unknown", everything, ["RCPT": ["550 5.1.1 unknown", "250 ok"]],
-            ["5.1.1 host mx.example[192.0.2.1] said: 550 5.1.1 unknown (in reply to RCPT TO command)", "accepted 250 2.0.0 Ok: queued as ABC"]
+            [
+                "5.1.1 host mx.example[192.0.2.1] said: 550 5.1.1 unknown (in reply to RCPT TO command)",
+                "accepted 250 2.0.0 Ok: queued as ABC",
+            ]
         ),
         (
             "one of two greylisted", "250 mx.example", ["RCPT": ["250 ok", "450 4.7.1 greylisted"]],
-            ["accepted 250 2.0.0 Ok: queued as ABC", "4.7.1 host mx.example[192.0.2.1] said: 450 4.7.1 greylisted (in reply to RCPT TO command)"]
+            [
+                "accepted 250 2.0.0 Ok: queued as ABC",
+                "4.7.1 host mx.example[192.0.2.1] said: 450 4.7.1 greylisted (in reply to RCPT TO command)",
+            ]
         ),
         (
             "552 is too many recipients", everything, ["RCPT": ["250 ok", "552 too many recipients"]],
-            ["accepted 250 2.0.0 Ok: queued as ABC", "4.5.3 host mx.example[192.0.2.1] said: 552 too many recipients (in reply to RCPT TO command)"]
+            [
+                "accepted 250 2.0.0 Ok: queued as ABC",
+                "4.5.3 host mx.example[192.0.2.1] said: 552 too many recipients (in reply to RCPT TO command)",
+            ]
         ),
         (
             "552 with a code of its own is what it says", everything, ["RCPT": ["552 5.2.2 mailbox full", "250 ok"]],
-            ["5.2.2 host mx.example[192.0.2.1] said: 552 5.2.2 mailbox full (in reply to RCPT TO command)", "accepted 250 2.0.0 Ok: queued as ABC"]
+            [
+                "5.2.2 host mx.example[192.0.2.1] said: 552 5.2.2 mailbox full (in reply to RCPT TO command)",
+                "accepted 250 2.0.0 Ok: queued as ABC",
+            ]
         ),
         (
-            "all refused, DATA accepted all the same", everything, ["RCPT": ["550 5.1.1 unknown"], "DATA": ["354 go"], ".": ["554 no valid recipients"]],
+            "all refused, DATA accepted all the same", everything,
+            ["RCPT": ["550 5.1.1 unknown"], "DATA": ["354 go"], ".": ["554 no valid recipients"]],
             Array(repeating: "5.1.1 host mx.example[192.0.2.1] said: 550 5.1.1 unknown (in reply to RCPT TO command)", count: 2)
         ),
         (
@@ -97,7 +111,8 @@ import Testing
         (
             "several lines", everything, [".": ["554-5.7.1 spam\r\n554 5.7.1 really"]],
             Array(
-                repeating: "5.7.1 host mx.example[192.0.2.1] said: 554-5.7.1 spam 554 5.7.1 really (in reply to end of DATA command)", count: 2)
+                repeating: "5.7.1 host mx.example[192.0.2.1] said: 554-5.7.1 spam 554 5.7.1 really (in reply to end of DATA command)",
+                count: 2)
         ),
         (
             "a class that does not fit is ignored", everything, [".": ["554 2.0.0 spam"]],
@@ -110,7 +125,8 @@ import Testing
         (
             "garbage", everything, [".": ["ok, thanks"]],
             Array(
-                repeating: "4.5.0 malformed response from mx.example[192.0.2.1] while sending end of data -- message may be sent more than once: "
+                repeating:
+                    "4.5.0 malformed response from mx.example[192.0.2.1] while sending end of data -- message may be sent more than once: "
                     + "ok, thanks", count: 2)
         ),
     ]

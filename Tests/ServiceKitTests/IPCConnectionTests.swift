@@ -35,7 +35,8 @@ private final class TestServer {
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() }
         }
         guard let side = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
-        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) { stream in
+        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) {
+            stream in
             Task { @ServiceActor in
                 await serve(stream)
                 stream.finish()
@@ -127,7 +128,9 @@ struct IPCConnectionTests {
 
     @Test func aBreakIsToldToWhoeverWaits() async throws {
         let server = try TestServer()
-        let client = try await server.connect { stream in _ = try? await stream.receive(deadline: soon); _ = try? await stream.receive() }
+        let client = try await server.connect { stream in
+            _ = try? await stream.receive(deadline: soon); _ = try? await stream.receive()
+        }
         let stream = try client.open()
         try await stream.send(16)
         server.connections[0].close()

@@ -21,7 +21,9 @@ import Testing
     @Test func fields() throws {
         #expect(try RecipientList.addresses(inField: Array(" undisclosed-recipients:;".utf8)).isEmpty)
         #expect(try RecipientList.addresses(inField: Array("".utf8)).isEmpty)
-        #expect { try RecipientList.addresses(inField: Array("a@x, \"broken".utf8)) } throws: { ($0 as? CommandFailure)?.status == .dataError }
+        #expect { try RecipientList.addresses(inField: Array("a@x, \"broken".utf8)) } throws: {
+            ($0 as? CommandFailure)?.status == .dataError
+        }
     }
 }
 
