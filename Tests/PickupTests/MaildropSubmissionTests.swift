@@ -39,7 +39,8 @@ private final class FakeCleanup {
         client = IPCClient(path: path, protocol: .cleanup)
         submission = MaildropSubmission(
             directories: QueueDirectories(root: root), cleanup: client,
-            log: MailLog(program: "pickup", syslogName: "test", destination: .file("\(root)/log")), maximumContent: 100_000, hostName: "h.test")
+            log: MailLog(program: "pickup", syslogName: "test", destination: .file("\(root)/log")), maximumContent: 100_000,
+            hostName: "h.test")
     }
 
     deinit { FakeCleanup.remove(root) }
