@@ -1,7 +1,8 @@
 // One file of `maildrop` on its way to cleanup.
 //
-// Security: the file is hostile. It is opened without following links, must be a regular file with one name, is read once from front to back,
-// and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the file.
+// Security: the file is hostile. It is opened without following links, must be a regular file with one name, is read once from front to
+// back, and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the
+// file.
 
 import MailIPC
 import MailLog
