@@ -70,6 +70,8 @@ final class QueueManager {
         let id = notice.queueID
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil else { return }
         if notice.envelope.isHeld { return }
+        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed.
+        guard files.mayExist(id, in: .incoming) else { return }
         guard !isDraining, active.count < settings.activeLimit else {
             enlist(id)
             return
