@@ -29,6 +29,11 @@ extension QueueManager {
             await expire(message)
         }
         let isReported = await report(message)
+        // Ordered while the report was made: what is deleted is not to come back in the next round.
+        if message.wish == .delete {
+            await remove(message)
+            return
+        }
         if message.isFinished && isReported {
             await remove(message)
         } else if message.wish == .hold {

@@ -78,6 +78,8 @@ final class QueueManager {
         let id = notice.queueID
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
+        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed.
+        guard files.mayExist(id, in: .incoming) else { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id)
