@@ -253,7 +253,7 @@ final class QueueManager {
     /// Starts a task that ``settled()`` and ``drain()`` wait for.
     func run(_ operation: @escaping @ServiceActor () async -> Void) {
         operations += 1
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             await operation()
             operations -= 1
             if operations == 0 { wakeIdleWaiters() }
