@@ -161,6 +161,7 @@ let package = Package(
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
+        tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",

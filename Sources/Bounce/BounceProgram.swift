@@ -14,7 +14,7 @@ public enum BounceProgram {
             let cleanup = context.socket(context.configuration[Parameters.cleanupServiceName], isPrivate: false)
             let patience = TimeAmount.seconds(Int64(context.configuration[Parameters.ipcTimeout]))
             let service = BounceService(settings: settings, log: context.log, poster: CleanupPoster(path: cleanup, timeout: patience))
-            Task { @ServiceActor in await service.sweep() }
+            ServiceActor.start { await service.sweep() }
             return IPCService(protocol: .bounce, capacity: 1000, log: context.log, serve: { await service.serve($0) })
         }
     }

@@ -96,7 +96,7 @@ final class BounceService {
 
     private func appendBatches() {
         isAppending = true
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             while !gathering.isEmpty {
                 let batch = gathering
                 gathering = []

@@ -25,7 +25,7 @@ final class ArrivalNotifier {
         pending.append(notice)
         guard !isSending else { return }
         isSending = true
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             while !pending.isEmpty {
                 let batch = pending
                 pending = []

@@ -41,7 +41,7 @@ final class GroupCommitter {
 
     private func runBatches() {
         isRunning = true
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             while !gathering.isEmpty {
                 let batch = gathering
                 gathering = []

@@ -1,7 +1,7 @@
 // The helper through which root's `local` runs a command: it becomes the user for good, proves it, and turns into the command.
 //
-// Security: a temporary change of identity would let the command become root again (its real user id would still be 0), so the change is made
-// in a process of its own, before the command starts. `local` calls its own program with arguments that no service is started with.
+// Security: a temporary change of identity would let the command become root again (its real user id would still be 0), so the change is
+// made in a process of its own, before the command starts. `local` calls its own program with arguments that no service is started with.
 
 import SystemKit
 

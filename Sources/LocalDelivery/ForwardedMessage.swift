@@ -1,5 +1,5 @@
-// The new message by which a message goes on to other addresses: through cleanup, like every message, with Delivered-To in front so that it is
-// known when it comes back.
+// The new message by which a message goes on to other addresses: through cleanup, like every message, with Delivered-To in front so that
+// it is known when it comes back.
 //
 // RFC 3461 section 5.2.7.3: an alias passes NOTIFY, ORCPT and RET on; a list (`owner-NAME`) is a new sender and a new message.
 

@@ -1,8 +1,8 @@
 // Delivery into an mbox file: appended under locks and synced; what could not be written whole is cut off again.
 //
-// Security: a mail spool may be writable by more than one user (CVE-2008-2936). The file is opened without following links, must be regular,
-// have one name, belong to its user, and still be the file of that name once the locks are held. It is opened with the rights of whoever may
-// create files in the directory, and written with the user's own, so that quotas hold.
+// Security: a mail spool may be writable by more than one user (CVE-2008-2936). The file is opened without following links, must be
+// regular, have one name, belong to its user, and still be the file of that name once the locks are held. It is opened with the rights of
+// whoever may create files in the directory, and written with the user's own, so that quotas hold.
 
 import SystemKit
 

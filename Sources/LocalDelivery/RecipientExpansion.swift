@@ -1,8 +1,8 @@
 // One recipient of one delivery request: through aliases, `.forward` and `:include:` to mailboxes, files, commands and other addresses.
 //
-// Every end of an expansion is attempted and logged on its own; the recipient's outcome is the worst of them. A retry repeats them all, as in
-// Postfix: mail may arrive twice at those that worked, never not at all. Cycles end at names already on the way down (which then mean the
-// mailbox itself), at Delivered-To fields, and at `alias_expansion_limit`.
+// Every end of an expansion is attempted and logged on its own; the recipient's outcome is the worst of them. A retry repeats them all, as
+// in Postfix: mail may arrive twice at those that worked, never not at all. Cycles end at names already on the way down (which then mean
+// the mailbox itself), at Delivered-To fields, and at `alias_expansion_limit`.
 
 import AddressRouting
 import LookupTables

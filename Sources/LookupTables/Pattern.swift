@@ -103,8 +103,8 @@ final class Pattern: Sendable {
             for index in 0..<count {
                 let start = offsets[index * 2]
                 let end = offsets[index * 2 + 1]
-                // An unset group has both offsets PCRE2_UNSET, the largest size; \K may put the start after the end.
-                groups.append(start <= end && end <= subject.count ? Array(subject[start..<end]) : [])
+                // An unset group has both offsets PCRE2_UNSET, the largest size_t, which is -1 here; \K may put the start after the end.
+                groups.append(0 <= start && start <= end && end <= subject.count ? Array(subject[start..<end]) : [])
             }
             return .success(groups)
         }

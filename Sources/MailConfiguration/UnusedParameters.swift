@@ -11,7 +11,7 @@ extension Parameters {
         "defer_service_name", "disable_dns_lookups", "duplicate_filter_limit", "enable_long_queue_ids", "enable_original_recipient",
         "error_notice_recipient", "error_transport_name", "expand_owner_alias", "export_environment", "fork_attempts", "fork_delay",
         "frozen_delivered_to", "full_name_encoding_charset", "hash_queue_depth", "hash_queue_names", "header_address_token_limit",
-        "header_from_format", "ignore_mx_lookup_error", "ipc_idle", "lmtp_cname_overrides_servername", "lmtp_host_lookup",
+        "header_from_format", "ipc_idle", "lmtp_cname_overrides_servername", "lmtp_host_lookup",
         "lmtp_sasl_auth_enable", "lmtp_send_dummy_mail_auth", "lmtp_send_xforward_command", "lmtp_tls_CAfile", "lmtp_tls_cert_file",
         "lmtp_tls_chain_files", "lmtp_tls_key_file", "lmtp_tls_mandatory_protocols", "lmtp_tls_protocols", "local_command_shell",
         "masquerade_domains", "max_use", "mynetworks_style", "owner_request_special", "queue_minfree", "remote_header_rewrite_domain",

@@ -55,7 +55,7 @@ final class PickupService: ServiceHandler {
         isScanWanted = true
         guard !isScanning, !isDraining else { return }
         isScanning = true
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             while isScanWanted && !isDraining {
                 isScanWanted = false
                 await scan()
@@ -76,7 +76,7 @@ final class PickupService: ServiceHandler {
     private func scan() async {
         waiting = find()
         let workers = (0..<min(Self.concurrency, waiting.count)).map { _ in
-            Task { @ServiceActor in
+            ServiceActor.start { [self] in
                 while let id = nextWaiting() { await submission.run(id) }
             }
         }

@@ -25,7 +25,7 @@ final class BounceClient: BounceRecording {
         var rest = records[...]
         while !rest.isEmpty {
             let batch = rest.prefix(BounceClient.width).map { record in
-                Task { @ServiceActor in await self.ask(BounceFrame.append, record.encoded) }
+                ServiceActor.start { await self.ask(BounceFrame.append, record.encoded) }
             }
             rest = rest.dropFirst(BounceClient.width)
             for task in batch { results.append(await task.value) }

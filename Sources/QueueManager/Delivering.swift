@@ -1,7 +1,7 @@
 // Deliveries: from the scheduler to an agent, and the results into the queue.
 //
-// The order of durable steps for a recipient is fixed (ARCHITECTURE.md, S4 and S5): a failure is recorded by `bounce` and acknowledged before the
-// state byte says so; a delivery is marked as soon as the agent says it. A result that is unknown defers.
+// The order of durable steps for a recipient is fixed (ARCHITECTURE.md, S4 and S5): a failure is recorded by `bounce` and acknowledged
+// before the state byte says so; a delivery is marked as soon as the agent says it. A result that is unknown defers.
 
 import MailIPC
 import MailModel

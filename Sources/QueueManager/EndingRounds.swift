@@ -1,7 +1,7 @@
 // The end of a round: reports, then removal, or the next attempt.
 //
-// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then is the
-// file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
+// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then
+// is the file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
 
 import MailIPC
 import MailModel
@@ -29,6 +29,11 @@ extension QueueManager {
             await expire(message)
         }
         let isReported = await report(message)
+        // Ordered while the report was made: what is deleted is not to come back in the next round.
+        if message.wish == .delete {
+            await remove(message)
+            return
+        }
         if message.isFinished && isReported {
             await remove(message)
         } else if message.wish == .hold {

@@ -42,7 +42,7 @@ final class UnboundQueries {
         pool.start()
         let descriptor = ub_fd(context.pointer)
         let log = self.log
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             do {
                 while true {
                     _ = try await pool.runIfActive { try Polling.isReadable(descriptor, within: nil) }

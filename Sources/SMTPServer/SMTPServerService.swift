@@ -53,7 +53,7 @@ public final class SMTPServerService: ServiceHandler {
         let port = UInt16(clamping: connection.peer?.port ?? 0)
         let count = counter.enter(address)
         if counter.total >= capacity { status.setAvailable(false) }
-        Task { @ServiceActor in
+        ServiceActor.start { [self] in
             await serve(connection.descriptor, address: address, port: port, count: count)
             counter.leave(address)
             if counter.total < capacity { status.setAvailable(true) }

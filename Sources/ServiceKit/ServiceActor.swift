@@ -45,7 +45,10 @@ public actor ServiceActor {
     ///
     /// With the loop as the task's preferred executor: the runtime resumes a continuation on the task's executor before it goes on with the
     /// actor's, and without a preference that is a thread of the global pool - two thread switches for each wait.
-    public static nonisolated func start(_ operation: @escaping @Sendable @ServiceActor () async -> Void) {
+    @discardableResult
+    public static nonisolated func start<Value: Sendable>(
+        _ operation: @escaping @Sendable @ServiceActor () async -> Value
+    ) -> Task<Value, Never> {
         Task(executorPreference: shared.taskExecutor) { await operation() }
     }
 }

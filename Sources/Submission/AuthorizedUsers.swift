@@ -1,7 +1,8 @@
 // Who may submit mail, see the queue, and flush it: `authorized_submit_users`, `authorized_mailq_users`, `authorized_flush_users`.
 //
 // Security: the real user id is the caller's. Whatever cannot be understood authorizes nobody: these are the only limits on local users.
-// Known limits: login names, `!name` and `static:...` only; a `type:table` or `/file` in one of these lists ends the command with status 78.
+// Known limits: login names, `!name` and `static:...` only; a `type:table` or `/file` in one of these lists ends the command with status
+// 78.
 
 import MailConfiguration
 import SystemKit

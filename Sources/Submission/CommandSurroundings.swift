@@ -1,7 +1,7 @@
 // What a submission command finds around it, made safe before anything else happens: descriptors, environment, umask; and its own words.
 //
-// Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let the
-// next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
+// Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let
+// the next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
 // already dropped its own. Only an unprivileged command believes MAIL_CONFIG and `-C`.
 
 import MailConfiguration

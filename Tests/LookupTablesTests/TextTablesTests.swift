@@ -53,6 +53,13 @@ import Testing
         #expect(try set.lookup("foo") == nil)
     }
 
+    @Test func aGroupThatTookNoPartIsEmpty() throws {
+        let set = try table("pcre", "/^a(b)?(c)?d$/ <$1$2>\n/^x(@.*)?$/ plain\n")
+        #expect(try set.lookup("ad") == "<>")
+        #expect(try set.lookup("acd") == "<c>")
+        #expect(try set.lookup("x") == "plain")
+    }
+
     @Test(arguments: [
         "/(/ x", "/a/ $1", "/a", "/a/", "/a/q x", "x/a/ y", "!/(a)/ $1", "if /a/\n/b/ c", "endif", "// x", "/(a)/ $x", "/(a)/ ${1",
     ])

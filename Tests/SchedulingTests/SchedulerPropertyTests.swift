@@ -113,7 +113,8 @@ func nothingIsForgottenAndNoLimitIsExceeded(seed: UInt64) {
     #expect(created > 5000)
 }
 
-/// One busy site: a list of 20,000 recipients at 100 destinations, one of them dead, one slow, beside single messages, which must not wait for it.
+/// One busy site: a list of 20,000 recipients at 100 destinations, one of them dead, one slow, beside single messages, which must not wait
+/// for it.
 @Test func aBusySiteKeepsSingleMessagesMoving() {
     var scheduler = Scheduler { _ in TransportPolicy() }
     var events: [(at: Int64, delivery: Delivery)] = []
