@@ -122,7 +122,10 @@ final class BounceService {
     /// Composes and posts what the notice leads to. nil when everything that must be told is durable in the queue.
     private func notify(_ notice: BounceNotice) async -> String? {
         while underWay[notice.queueID] != nil {
-            await withCheckedContinuation { underWay[notice.queueID, default: []].append($0) }
+            await withCheckedContinuation { continuation in
+                guard underWay[notice.queueID] != nil else { return continuation.resume() }
+                underWay[notice.queueID]?.append(continuation)
+            }
         }
         underWay[notice.queueID] = []
         defer {

@@ -39,7 +39,12 @@ final class ArrivalNotifier {
 
     /// Waits until nothing is left to send.
     func finish() async {
-        if isSending { await withCheckedContinuation { idleWaiters.append($0) } }
+        if isSending {
+            await withCheckedContinuation { continuation in
+                guard isSending else { return continuation.resume() }
+                idleWaiters.append(continuation)
+            }
+        }
         stream?.finish()
         stream = nil
     }

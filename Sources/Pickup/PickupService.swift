@@ -69,7 +69,12 @@ final class PickupService: ServiceHandler {
 
     func drain() async {
         isDraining = true
-        while isScanning { await withCheckedContinuation { idleWaiters.append($0) } }
+        while isScanning {
+            await withCheckedContinuation { continuation in
+                guard isScanning else { return continuation.resume() }
+                idleWaiters.append(continuation)
+            }
+        }
     }
 
     /// Sees every file through that is there now, oldest first, several at a time.

@@ -272,7 +272,12 @@ final class QueueManager {
 
     /// Waits until nothing is under way.
     func settled() async {
-        while operations > 0 { await withCheckedContinuation { idleWaiters.append($0) } }
+        while operations > 0 {
+            await withCheckedContinuation { continuation in
+                guard operations > 0 else { return continuation.resume() }
+                idleWaiters.append(continuation)
+            }
+        }
     }
 
     /// Takes up nothing more and waits for what is under way. What is in memory and was not tried stays in the queue as it is.

@@ -63,17 +63,18 @@ final class UnboundQueries {
         // 0 would be a null pointer.
         lastKey = lastKey == UInt.max ? 1 : lastKey + 1
         let key = lastKey
-        var identifier: Int32 = 0
-        let internet: Int32 = 1
-        let code = ub_resolve_async(
-            context.pointer, question.name.text, Int32(question.type.rawValue), internet, UnsafeMutableRawPointer(bitPattern: key),
-            UnboundQueries.arrived, &identifier)
-        guard code == 0 else { throw DNSQueryError(UnboundError.text(code)) }
-        let timer = ServiceActor.loop.scheduleTask(in: timeout) {
-            ServiceActor.assumeIsolated { self.expire(key) }
-        }
-        // Results are taken on this actor only, so none can arrive before the continuation is stored.
-        return try await withCheckedContinuation { continuation in
+        // Results are taken on this actor only, so none can arrive between the question and the storing of the continuation: both are made here,
+        // with no await between them.
+        return try await withCheckedContinuation { (continuation: CheckedContinuation<Result<DNSAnswer, DNSQueryError>, Never>) in
+            var identifier: Int32 = 0
+            let internet: Int32 = 1
+            let code = ub_resolve_async(
+                context.pointer, question.name.text, Int32(question.type.rawValue), internet, UnsafeMutableRawPointer(bitPattern: key),
+                UnboundQueries.arrived, &identifier)
+            guard code == 0 else { return continuation.resume(returning: .failure(DNSQueryError(UnboundError.text(code)))) }
+            let timer = ServiceActor.loop.scheduleTask(in: timeout) {
+                ServiceActor.assumeIsolated { self.expire(key) }
+            }
             pending[key] = Pending(identifier: identifier, timer: timer, continuation: continuation)
         }.get()
     }

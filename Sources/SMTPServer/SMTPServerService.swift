@@ -67,7 +67,10 @@ public final class SMTPServerService: ServiceHandler {
 
     public func drain() async {
         while counter.total > 0 {
-            await withCheckedContinuation { waiters.append($0) }
+            await withCheckedContinuation { continuation in
+                guard counter.total > 0 else { return continuation.resume() }
+                waiters.append(continuation)
+            }
         }
     }
 

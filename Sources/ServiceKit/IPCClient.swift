@@ -30,7 +30,10 @@ public final class IPCClient {
             connections.removeAll { $0.closed != nil }
             if let free = connections.first(where: { !$0.isDraining && $0.openStreams < $0.capacity }) { return try free.open() }
             if connecting != nil {
-                await withCheckedContinuation { connecting?.append($0) }
+                await withCheckedContinuation { continuation in
+                    guard connecting != nil else { return continuation.resume() }
+                    connecting?.append(continuation)
+                }
                 if connections.isEmpty { throw .unreachable(path) }
                 continue
             }

@@ -106,7 +106,10 @@ public final class IPCConnection {
             let timer = stream.channel.eventLoop.scheduleTask(deadline: deadline) {
                 ServiceActor.assumeIsolated { self.close(.timedOut) }
             }
-            await withCheckedContinuation { helloWaiter = $0 }
+            await withCheckedContinuation { continuation in
+                guard hello == nil && closed == nil else { return continuation.resume() }
+                helloWaiter = continuation
+            }
             timer.cancel()
         }
         if let closed { throw closed }

@@ -61,7 +61,10 @@ public final class IPCService: ServiceHandler {
         isDraining = true
         for connection in connections.values { connection.drain() }
         while active > 0 || !connections.isEmpty {
-            await withCheckedContinuation { idleWaiters.append($0) }
+            await withCheckedContinuation { continuation in
+                guard active > 0 || !connections.isEmpty else { return continuation.resume() }
+                idleWaiters.append(continuation)
+            }
         }
         await onDrain()
     }

@@ -41,7 +41,11 @@ public final class IPCStream {
         while credit <= 0 && failure == nil && !isAnswered {
             // What was held back for company must not be what the other end waits for.
             connection.flush()
-            await withCheckedContinuation { writer = $0 }
+            await withCheckedContinuation { continuation in
+                // Asked again: the runtime may have let other tasks run (ServiceActor).
+                guard credit <= 0 && failure == nil && !isAnswered else { return continuation.resume() }
+                writer = continuation
+            }
         }
         if let failure { throw failure }
         // The other end has answered and may take nothing more: the caller reads the answer next.
@@ -59,6 +63,7 @@ public final class IPCStream {
         if inboxStart == inbox.count && !remoteEnded && failure == nil {
             var timer: Scheduled<Void>?
             await withCheckedContinuation { continuation in
+                guard inboxStart == inbox.count && !remoteEnded && failure == nil else { return continuation.resume() }
                 reader = continuation
                 if deadline < .distantFuture {
                     timer = ServiceActor.loop.scheduleTask(deadline: deadline) {

@@ -8,6 +8,9 @@ public import NIOCore
 import NIOPosix
 
 /// The isolation of all code on the process's event loop.
+///
+/// Every `await` lets other tasks run, also `await withCheckedContinuation` before its body: a task whose preferred executor is not the one that
+/// its job came by is enqueued anew there. So a body asks again whether there is anything to wait for before it stores the continuation.
 @globalActor
 public actor ServiceActor {
     public static let shared = ServiceActor()

@@ -101,8 +101,7 @@ public final class StreamConnection {
     /// Some bytes, at least one; nil when the peer has closed.
     public func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
         if received.readableBytes == 0 && !ended {
-            channel.read()
-            let inTime = await wait(until: deadline, in: \.reader)
+            let inTime = await wait(until: deadline, in: \.reader, reading: true) { self.received.readableBytes == 0 && !self.ended }
             if !inTime { throw .timedOut }
         }
         if received.readableBytes > 0 {
@@ -137,7 +136,8 @@ public final class StreamConnection {
     public func flush(deadline: NIODeadline) async throws(ConnectionError) {
         channel.flush()
         while !channel.isWritable && !ended && channel.isActive {
-            if !(await wait(until: deadline, in: \.writer)) { throw .timedOut }
+            let inTime = await wait(until: deadline, in: \.writer) { !self.channel.isWritable && !self.ended && self.channel.isActive }
+            if !inTime { throw .timedOut }
         }
         if let failure { throw .closed(failure) }
         if !channel.isActive { throw .closed("Connection closed") }
@@ -165,9 +165,9 @@ public final class StreamConnection {
         } catch {
             throw .handshakeFailed("\(error)")
         }
-        channel.read()
         while !handshakeDone && !ended {
-            if !(await wait(until: deadline, in: \.handshake)) { throw .timedOut }
+            let inTime = await wait(until: deadline, in: \.handshake, reading: true) { !self.handshakeDone && !self.ended }
+            if !inTime { throw .timedOut }
         }
         guard handshakeDone else { throw .handshakeFailed(failure ?? "Connection closed") }
     }
@@ -175,13 +175,20 @@ public final class StreamConnection {
     // MARK: Waiting
 
     /// Waits until the slot is resumed or the deadline passes; false in the second case.
+    ///
+    /// - Parameters:
+    ///   - reading: asks the channel for more, which is what resumes the slot.
+    ///   - isWanted: whether there is still something to wait for. It is asked again when the continuation is there, because the runtime may let
+    ///     other tasks run before that (see ``ServiceActor``).
     private func wait(
-        until deadline: NIODeadline, in slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>
+        until deadline: NIODeadline, in slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>,
+        reading: Bool = false, while isWanted: @ServiceActor () -> Bool
     ) async -> Bool {
         waitID += 1
         let id = waitID
         var timer: Scheduled<Void>?
         await withCheckedContinuation { continuation in
+            guard isWanted() else { return continuation.resume() }
             self[keyPath: slot] = continuation
             if deadline < .distantFuture {
                 timer = channel.eventLoop.scheduleTask(deadline: deadline) {
@@ -189,6 +196,8 @@ public final class StreamConnection {
                 }
             }
             currentWait = (id, { self.take(slot) })
+            // Not earlier: what a read brings while nobody waits here may be of no use to anybody, and then nobody asks for more.
+            if reading { channel.read() }
         }
         timer?.cancel()
         let expired = expiredWait == id

@@ -92,14 +92,15 @@ def test_exit_statuses(story):
     assert host.sendmail(stdin=b"x\n", check=None).returncode == 64, "EX_USAGE: no recipients"
     assert host.sendmail("-bz", "anna", stdin=b"x\n", check=None).returncode == 64
     assert host.sendmail("-t", "anna", stdin=b"Subject: x\n\n", check=None).returncode == 0
-    assert host.sendmail("anna", stdin=b"x" * 5000, check=None).returncode == 65, "EX_DATAERR: too large"
+    assert host.sendmail("anna", stdin=b"x" * 5000, check=None).returncode == 69, "EX_UNAVAILABLE: too large, as Postfix has it"
     assert host.command("sendmail", "anna", stdin=b"x\n", env={"MAIL_CONFIG": "/nonexistent"}).returncode == 78, "EX_CONFIG"
     host.wait_for_mail("anna", 1)
     # The mail system is down: accepted all the same, delivered later; only -bs needs it.
     host.stop()
     host.sendmail("anna", stdin=b"Subject: later\n\nx\n", check=0)
     assert host.sendmail("-bs", stdin=b"QUIT\r\n", check=None).returncode == 75
-    assert host.command("mailq").returncode == 69 or "mail system is down" in host.command("mailq").stderr.decode()
+    down = host.command("sendmail", "-bp")
+    assert down.returncode == 69 and b"down" in down.stderr, down
     host.start()
     wait_until(lambda: "later" in [m["Subject"] for m in host.messages("anna")], "it is delivered", context=host.explain)
 
@@ -117,7 +118,8 @@ def test_sendmail_bv_mails_a_report_and_delivers_nothing(alone):
     alone.sendmail("-f", "phil@sender.test", "-bv", "anna", "nobody-of-that-name", stdin=b"")
     report = only(alone.wait_for_mail("phil"))
     text = report.as_string()
-    assert "anna@sender.test" in text and "nobody-of-that-name@sender.test" in text, text
+    assert re.search(r"<anna(@sender\.test)?>: deliverable", text), text
+    assert re.search(r"<nobody-of-that-name(@sender\.test)?>: undeliverable", text), text
     alone.wait_until_empty()
     assert alone.messages("anna") == []
 

@@ -305,11 +305,12 @@ def test_bare_line_feeds_are_refused_where_so_configured(story):
     with Dialogue(host.port) as c:
         c.ehlo()
         code, text = c.transaction("anna@sender.test", HEADER.format("bare").encode() + b"first\nsecond\r\n.\r\n")
-        assert code == 521 and text == "5.5.2 mail.sender.test Error: bare <LF> received", (code, text)
+        # smtpd_forbid_bare_newline_reject_code
+        assert code == 550 and text == "5.5.2 mail.sender.test Error: bare <LF> received", (code, text)
         assert c.at_end()
     with Dialogue(host.port) as c:
         c.send("EHLO client.test\n")
-        assert c.reply()[0] == 521
+        assert c.reply()[0] == 550
     host.wait_for_log(r"bare <LF> received after DATA .*from unknown\[127\.0\.0\.1\]")
     with Dialogue(host.port) as c:
         c.ehlo()
