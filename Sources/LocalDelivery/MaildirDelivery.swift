@@ -21,37 +21,24 @@ struct MaildirDelivery {
         let directory = path.utf8.last == UInt8(ascii: "/") ? String(path.dropLast()) : path
         let host = MaildirDelivery.safe(hostName)
         let temporary = "\(directory)/tmp/\(time / 1_000_000).M\(time % 1_000_000)P\(ProcessSpawn.currentProcessID).\(host)"
-        let raw = try identity.perform { () throws(SystemError) in try create(temporary, in: directory) }
-        let file = FileDescriptor(owning: raw)
-        let form = form
-        do throws(SystemError) {
-            try MaildirDelivery.write(content, to: file, header: header, form: form, identity: identity)
-            let status = try file.status()
-            let device = String(status.device, radix: 16)
-            let inode = String(status.inode, radix: 16)
-            let name = "\(time / 1_000_000).V\(device)I\(inode)M\(time % 1_000_000).\(host)"
-            try identity.perform { () throws(SystemError) in
+        // All as the user, the writing too, so that a quota holds; with one change of identity, which is many system calls each time.
+        try identity.perform { () throws(SystemError) in
+            let file = FileDescriptor(owning: try create(temporary, in: directory))
+            do throws(SystemError) {
+                try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in try file.writeAll(piece) }
+                try file.synchronizeData()
+                let status = try file.status()
+                let device = String(status.device, radix: 16)
+                let inode = String(status.inode, radix: 16)
+                let name = "\(time / 1_000_000).V\(device)I\(inode)M\(time % 1_000_000).\(host)"
                 try Files.rename(temporary, "\(directory)/new/\(name)")
                 try Files.synchronizeDirectory("\(directory)/new")
-            }
-        } catch {
-            // After the rename the name is gone, and what is in `new` may be delivered a second time.
-            try? identity.perform { () throws(SystemError) in try Files.unlink(temporary) }
-            throw error
-        }
-    }
-
-    private static func write(
-        _ content: borrowing MessageContent, to file: borrowing FileDescriptor, header: [UInt8], form: MailboxForm, identity: DeliveryIdentity
-    ) throws(SystemError) {
-        let descriptor = file.rawValue
-        try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in
-            // As the user, so that a quota holds.
-            try identity.perform { () throws(SystemError) in
-                try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.writeAll(piece) }
+            } catch {
+                // After the rename the name is gone, and what is in `new` may be delivered a second time.
+                try? Files.unlink(temporary)
+                throw error
             }
         }
-        try file.synchronizeData()
     }
 
     /// Creates the file; the Maildir too where it is missing.
