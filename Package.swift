@@ -17,10 +17,11 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
-let nioTLS: [Target.Dependency] = nio + [
-    .product(name: "NIOTLS", package: "swift-nio"),
-    .product(name: "NIOSSL", package: "swift-nio-ssl"),
-]
+let nioTLS: [Target.Dependency] =
+    nio + [
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    ]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strictSettings)
@@ -64,7 +65,12 @@ let package = Package(
         room("InternetMessage", ["MailModel"]),
         room("SMTPProtocol", ["MailModel"]),
         room("DeliveryStatus", ["MailModel", "InternetMessage"]),
-        room("Scheduling", ["MailModel", .product(name: "HeapModule", package: "swift-collections"), .product(name: "OrderedCollections", package: "swift-collections")]),
+        room(
+            "Scheduling",
+            [
+                "MailModel", .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
+            ]),
 
         // services
         room("MailLog", ["SystemKit"]),
@@ -77,23 +83,35 @@ let package = Package(
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
 
         // the skeleton of a daemon
-        room("ServiceKit", ["SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", .product(name: "NIOTLS", package: "swift-nio")] + nio),
+        room(
+            "ServiceKit",
+            [
+                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd",
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ] + nio),
 
         // programs, one library each
         room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
-        room("SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
+        room(
+            "SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
         room("QueueManager", daemonRooms + ["MailQueue", "Scheduling", "LookupTables", "AddressRouting", "DeliveryStatus"] + nio),
-        room("SMTPClient", daemonRooms + ["InternetMessage", "SMTPProtocol", "MailQueue", "LookupTables", "DNSClient", "TLS", "DeliveryStatus"] + nioTLS),
+        room(
+            "SMTPClient",
+            daemonRooms + ["InternetMessage", "SMTPProtocol", "MailQueue", "LookupTables", "DNSClient", "TLS", "DeliveryStatus"] + nioTLS),
         room("LocalDelivery", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting", "DeliveryStatus"]),
         room("Bounce", daemonRooms + ["InternetMessage", "MailQueue", "DeliveryStatus"] + nio),
         room("Pickup", daemonRooms + ["MailQueue", "InternetMessage"] + nio),
         room("Resolver", daemonRooms + ["DNSClient", "CUnbound"] + nio),
-        room("Submission", ["SystemKit", "MailModel", "InternetMessage", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "SMTPProtocol"]),
-        room("Administration", [
-            "SystemKit", "MailModel", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "LookupTables", "AddressRouting",
-            .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        ]),
+        room(
+            "Submission",
+            ["SystemKit", "MailModel", "InternetMessage", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "SMTPProtocol"]),
+        room(
+            "Administration",
+            [
+                "SystemKit", "MailModel", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "LookupTables", "AddressRouting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         // executables: a main that fits on one screen
         program("master", ["Master"]),
@@ -128,7 +146,8 @@ let package = Package(
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"] + nio),
+            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+                + nio),
         tests(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
@@ -142,6 +161,7 @@ let package = Package(
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
+        tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",

@@ -55,8 +55,7 @@ struct StopCommand: ParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        let main = try common.loadMain()
-        let queue = main[Parameters.queueDirectory]
+        let (queue, timeout) = try common.loadForControl()
         try Control.reporting {
             guard let master = try MasterProcess.running(queueDirectory: queue) else {
                 Diagnostics.error("the mail system is not running")
@@ -64,8 +63,8 @@ struct StopCommand: ParsableCommand {
             }
             try ProcessSpawn.kill(master.pid, .terminate)
             // master itself gives its programs stop_timeout; some more for itself.
-            guard try MasterProcess.awaitEnd(queueDirectory: queue, seconds: main[Parameters.stopTimeout] + 10) else {
-                Diagnostics.error("process \(master.pid) still runs after \(main[Parameters.stopTimeout] + 10) seconds")
+            guard try MasterProcess.awaitEnd(queueDirectory: queue, seconds: timeout + 10) else {
+                Diagnostics.error("process \(master.pid) still runs after \(timeout + 10) seconds")
                 throw SystemExit.temporary
             }
             Diagnostics.note("the mail system has stopped")
@@ -103,7 +102,7 @@ struct StatusCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let queue = try common.loadMain()[Parameters.queueDirectory]
+        let queue = try common.loadForControl().queueDirectory
         try Control.reporting {
             let master = try MasterProcess.running(queueDirectory: queue)
             if json {

@@ -69,7 +69,7 @@ enum ManualPage {
                 line = ""
             }
             line += (line.isEmpty ? "" : " ") + word
-            if word.hasSuffix(".") || word.hasSuffix(".)") {
+            if word.count > 1 && (word.hasSuffix(".") || word.hasSuffix(".)")) {
                 lines.append(line)
                 line = ""
             }

@@ -53,6 +53,25 @@ struct CommonOptions: ParsableArguments {
     }
 }
 
+extension CommonOptions {
+    /// The queue directory and the time a stop may take, also where another line of main.cf is wrong: a mail system must be stoppable.
+    func loadForControl() throws -> (queueDirectory: String, stopTimeout: Int) {
+        if let main = try? Configuration.load(directory: directory) {
+            return (main[Parameters.queueDirectory], main[Parameters.stopTimeout])
+        }
+        guard let bytes = try? Files.contents(of: directory + "/main.cf") else {
+            let main = try loadMain()
+            return (main[Parameters.queueDirectory], main[Parameters.stopTimeout])
+        }
+        let entries = MainFile(bytes, file: "main.cf").entries
+        let named = entries.last { $0.name == Parameters.queueDirectory.name }?.value
+        let queue = named ?? Parameters.queueDirectory.declaration.defaultText
+        if queue.isEmpty || queue.contains("$") { _ = try loadMain() }
+        Diagnostics.warning("\(directory)/main.cf has errors; \"martlet check\" names them")
+        return (queue, 30)
+    }
+}
+
 /// Exit statuses of sysexits.h.
 enum SystemExit {
     /// A negative answer: not found, not running.

@@ -56,15 +56,18 @@ struct BounceLogStore: Sendable {
             var id: QueueID
         }
         var results = [SystemError?](repeating: nil, count: records.count)
-        var created: Set<BounceLog> = []
+        var changed: Set<BounceLog> = []
         for (file, indices) in Dictionary(grouping: records.indices, by: { File(log: records[$0].log, id: records[$0].queueID) }) {
             do {
-                if try append(indices.map { records[$0] }, to: path(file.log, file.id), log: file.log) { created.insert(file.log) }
+                try append(indices.map { records[$0] }, to: path(file.log, file.id), log: file.log)
+                changed.insert(file.log)
             } catch {
                 for index in indices { results[index] = error }
             }
         }
-        for log in created where log != .defer {
+        // Also where the files were there before: who made one may have died, or failed, before the directory was synced. Without changes
+        // that costs next to nothing.
+        for log in changed where log != .defer {
             do {
                 try Files.synchronizeDirectory(directory(log))
             } catch {
@@ -75,8 +78,8 @@ struct BounceLogStore: Sendable {
         return results
     }
 
-    /// Appends to one file. Returns whether the directory has to be synced too.
-    private func append(_ records: [BounceRecord], to path: String, log: BounceLog) throws(SystemError) -> Bool {
+    /// Appends to one file. The directory is the caller's to sync.
+    private func append(_ records: [BounceRecord], to path: String, log: BounceLog) throws(SystemError) {
         let lines = records.flatMap(BounceLogStore.line)
         while true {
             let file = try FileDescriptor.open(path, [.readWrite, .create, .append, .noFollow])
@@ -90,8 +93,7 @@ struct BounceLogStore: Sendable {
             } else {
                 try file.synchronizeData()
             }
-            // An empty file may be one whose creator died before it synced the directory.
-            return before.size == 0
+            return
         }
     }
 

@@ -44,11 +44,21 @@ final class ArrivalNotifier {
         stream = nil
     }
 
+    private func open() async throws(IPCError) -> IPCStream {
+        let opened = try await client.open()
+        // A qmgr that ends (a reload) waits for its streams, and keeps its successor waiting.
+        opened.onGoAway = { [weak self, weak opened] in
+            opened?.finish()
+            if let self, stream === opened { stream = nil }
+        }
+        return opened
+    }
+
     private func send(_ notice: ArrivalNotice) async {
         // The first failure may be that of a stream to a qmgr that was restarted; the second is told.
         for attempt in 1...2 {
             do {
-                if stream == nil { stream = try await client.open() }
+                if stream == nil { stream = try await open() }
                 try await stream?.send(QueueManagerFrame.arrived, notice.encoded)
                 return
             } catch {

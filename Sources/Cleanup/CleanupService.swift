@@ -28,6 +28,9 @@ final class CleanupService {
     private let sizeLimit: Int
     private let patience: TimeAmount
     private let unique: UInt64
+    /// The time in the last id. Ids of one process never repeat, also when the clock is set back: a file that went on to `deferred` or `hold`
+    /// is out of sight of O_EXCL, and a rename would put a namesake in its place.
+    private var lastTime: Int64 = 0
 
     init(context: ServiceContext, router: AddressRouter) {
         self.context = context
@@ -93,9 +96,12 @@ final class CleanupService {
         }
         let directory = envelope.isHeld ? QueueDirectory.hold : .incoming
         let now = SystemClock.now()
+        lastTime = max(now, lastTime + 1)
+        // smtpd may be taken over, and every program after this one calculates with this time.
+        envelope.arrival = min(max(envelope.arrival, 0), now)
         let writer: QueueFileWriter
         do {
-            writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: now, unique: unique)
+            writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: lastTime, unique: unique)
         } catch {
             return refusal(for: error)
         }
@@ -170,7 +176,8 @@ public enum CleanupProgram {
         } start: { context, router, _ in
             let cleanup = CleanupService(context: context, router: router)
             return IPCService(
-                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) }, onDrain: { await cleanup.finish() })
+                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) },
+                onDrain: { await cleanup.finish() })
         }
     }
 }

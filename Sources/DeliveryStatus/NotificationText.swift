@@ -28,7 +28,8 @@ struct NotificationText {
         paragraph(closing)
         if report.audience == .sender {
             paragraph(
-                "If you need help, write to postmaster@\(ReportText.safe(report.reporter.origin, allowsUTF8: false)) and include this report.")
+                "If you need help, write to postmaster@\(ReportText.safe(report.reporter.origin, allowsUTF8: false)) and include this report."
+            )
         }
         lines.append("                   The mail system")
     }

@@ -1,7 +1,7 @@
 // The helper through which root's `local` runs a command: it becomes the user for good, proves it, and turns into the command.
 //
-// Security: a temporary change of identity would let the command become root again (its real user id would still be 0), so the change is made
-// in a process of its own, before the command starts. `local` calls its own program with arguments that no service is started with.
+// Security: a temporary change of identity would let the command become root again (its real user id would still be 0), so the change is
+// made in a process of its own, before the command starts. `local` calls its own program with arguments that no service is started with.
 
 import SystemKit
 
@@ -45,7 +45,9 @@ public enum CommandHelper {
 
     private static func exit(_ reason: String) -> Never {
         // What is written here becomes the reason in the log.
-        try? FileDescriptor.borrowing(2) { error throws(SystemError) in try error.writeAll(Array("cannot run the command: \(reason)\n".utf8)) }
+        try? FileDescriptor.borrowing(2) { error throws(SystemError) in
+            try error.writeAll(Array("cannot run the command: \(reason)\n".utf8))
+        }
         ProcessSpawn.exit(75)
     }
 }

@@ -1,7 +1,7 @@
 // Commands of the administrator (`mailbox_command`, aliases) and of users (`.forward`): how they are executed, and what they may learn.
 //
-// Security: DESIGN.md, section 1.6. The text of a command comes from configuration, an alias or a `.forward`, never from a message. What comes
-// from the message reaches the command in environment variables only, filtered to characters that mean nothing to a shell
+// Security: DESIGN.md, section 1.6. The text of a command comes from configuration, an alias or a `.forward`, never from a message. What
+// comes from the message reaches the command in environment variables only, filtered to characters that mean nothing to a shell
 // (`command_expansion_filter`): a command line `procmail -a "$EXTENSION"` is expanded by the shell from a value that cannot break out.
 
 import MailModel

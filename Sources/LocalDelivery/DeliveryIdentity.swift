@@ -1,8 +1,8 @@
 // Whose rights a delivery has: the recipient's, or those of `default_privs`. The agent becomes that user for the delivery and itself again
 // afterwards; only root can, and in a private instance of an ordinary user everything is done with that user's rights.
 //
-// Security: one change of identity at a time, in a single-threaded process. If the way back failed nothing could be done safely any more, so
-// the process ends and master starts another.
+// Security: one change of identity at a time, in a single-threaded process. If the way back failed nothing could be done safely any more,
+// so the process ends and master starts another.
 
 import SystemKit
 

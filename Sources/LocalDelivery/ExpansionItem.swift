@@ -1,10 +1,11 @@
 // The right side of an alias, a `.forward` file and an `:include:` file: a list of addresses, files, commands and further lists.
 //
-// aliases(5): items are separated by commas (and by line ends in files); an item with blanks or commas in it is quoted; `#` begins a comment
-// line in a file. Beyond what Postfix reads, an unquoted `|command with arguments` extends to the comma or the line end.
+// aliases(5): items are separated by commas (and by line ends in files); an item with blanks or commas in it is quoted; `#` begins a
+// comment line in a file. Beyond what Postfix reads, an unquoted `|command with arguments` extends to the comma or the line end.
 //
-// Security: a `.forward` is written by a user, an include file by a list owner. Parsing is total; the number of items is bounded by the caller's
-// limit on the size of the text. What an item may do (run a command, write a file) is decided where it is used, by who owns the text.
+// Security: a `.forward` is written by a user, an include file by a list owner. Parsing is total; the number of items is bounded by the
+// caller's limit on the size of the text. What an item may do (run a command, write a file) is decided where it is used, by who owns the
+// text.
 
 import MailModel
 

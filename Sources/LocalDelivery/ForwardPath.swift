@@ -1,6 +1,7 @@
 // `forward_path` and `luser_relay`: text of the administrator with `$home`, `$user`, `$extension` and their like in it.
 //
-// Security: the values come from the address, so they are filtered (`forward_expansion_filter`), and a slash in an extension is none of a path.
+// Security: the values come from the address, so they are filtered (`forward_expansion_filter`), and a slash in an extension is none of a
+// path.
 
 import MailConfiguration
 import MailModel

@@ -1,5 +1,5 @@
-// The new message by which a message goes on to other addresses: through cleanup, like every message, with Delivered-To in front so that it is
-// known when it comes back.
+// The new message by which a message goes on to other addresses: through cleanup, like every message, with Delivered-To in front so that
+// it is known when it comes back.
 //
 // RFC 3461 section 5.2.7.3: an alias passes NOTIFY, ORCPT and RET on; a list (`owner-NAME`) is a new sender and a new message.
 
@@ -28,7 +28,8 @@ struct ForwardedMessage {
 
     /// - Parameter time: microseconds since 1970.
     init(
-        _ original: Envelope, of recipient: EnvelopeRecipient, sender: MailAddress, isOwner: Bool, to targets: [MailAddress], deliveredTo: Bool,
+        _ original: Envelope, of recipient: EnvelopeRecipient, sender: MailAddress, isOwner: Bool, to targets: [MailAddress],
+        deliveredTo: Bool,
         time: Int64
     ) {
         var made = original

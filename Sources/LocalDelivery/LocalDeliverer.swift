@@ -1,5 +1,6 @@
 // One delivery request: one message, some recipients, all of its ends on this host.
 
+import LookupTables
 import MailModel
 import SystemKit
 
@@ -107,12 +108,20 @@ final class LocalDeliverer {
                 do throws(SystemError) {
                     _ = try identity.perform { () throws(SystemError) in try Files.status(of: user.home) }
                 } catch {
-                    return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot access home directory: \(error)", relay: "local")
+                    return RecipientOutcome(
+                        .deferred, EnhancedStatusCode(4, 3, 0), "cannot access home directory: \(error)", relay: "local")
                 }
             }
-            if !settings.mailboxCommand.isEmpty {
+            let command: [UInt8]
+            do throws(LookupError) {
+                command = try tables.mailboxCommand(part.user) ?? Array(settings.mailboxCommand.utf8)
+            } catch {
+                warn("\(error)")
+                return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "mailbox_command_maps lookup failure", relay: "local")
+            }
+            if !command.isEmpty {
                 return run(
-                    Array(settings.mailboxCommand.utf8), as: identity, user: user, part: part, address: address, top: top, sender: sender,
+                    command, as: identity, user: user, part: part, address: address, top: top, sender: sender,
                     withDeliveredTo: true)
             }
             if settings.homeMailbox.isEmpty {
@@ -193,7 +202,8 @@ final class LocalDeliverer {
     }
 
     private func mbox(
-        _ path: String, as identity: DeliveryIdentity, isSpool: Bool, _ address: MailAddress, _ top: EnvelopeRecipient, _ sender: MailAddress,
+        _ path: String, as identity: DeliveryIdentity, isSpool: Bool, _ address: MailAddress, _ top: EnvelopeRecipient,
+        _ sender: MailAddress,
         _ what: String
     ) -> RecipientOutcome {
         let form = fileForm([.fromLine, .quoting, .finalBlank], withDeliveredTo: isSpool)
@@ -224,12 +234,15 @@ final class LocalDeliverer {
     }
 
     private static func tooLarge(_ path: String) -> RecipientOutcome {
-        RecipientOutcome(.bounced, EnhancedStatusCode(5, 2, 2), "cannot update mailbox \(path). mailbox size limit exceeded", relay: "local")
+        RecipientOutcome(
+            .bounced, EnhancedStatusCode(5, 2, 2), "cannot update mailbox \(path). mailbox size limit exceeded", relay: "local")
     }
 
     /// RFC 3463 section 3.3: X.2.2 mailbox full, X.3.1 mail system full, X.2.0 other.
     private static func trouble(_ error: SystemError, _ reason: String) -> RecipientOutcome {
-        let status = error.isQuotaExceeded ? EnhancedStatusCode(4, 2, 2) : error.isOutOfSpace ? EnhancedStatusCode(4, 3, 1) : EnhancedStatusCode(4, 2, 0)
+        let status =
+            error.isQuotaExceeded
+            ? EnhancedStatusCode(4, 2, 2) : error.isOutOfSpace ? EnhancedStatusCode(4, 3, 1) : EnhancedStatusCode(4, 2, 0)
         return RecipientOutcome(.deferred, status, reason, relay: "local")
     }
 }

@@ -18,7 +18,8 @@ struct LocalPart: Hashable, Sendable {
         let set = Array(delimiters.utf8)
         // Postfix split_addr: the names of the mail system itself are never split, and there must be a user before the delimiter.
         let isReserved = ["postmaster", "mailer-daemon", "double-bounce"].contains { lower.elementsEqual($0.utf8) }
-        let isRequestWithDash = set.contains(UInt8(ascii: "-")) && (lower.starts(with: "owner-".utf8) || lower.suffix(8).elementsEqual("-request".utf8))
+        let isRequestWithDash =
+            set.contains(UInt8(ascii: "-")) && (lower.starts(with: "owner-".utf8) || lower.suffix(8).elementsEqual("-request".utf8))
         if !isReserved, !isRequestWithDash, let at = lower.dropFirst().firstIndex(where: set.contains) {
             user = Array(lower[..<at])
             `extension` = Array(lower[(at + 1)...])

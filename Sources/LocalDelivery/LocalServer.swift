@@ -1,7 +1,7 @@
 // The synchronous end of the delivery protocol: one client at a time, one request at a time.
 //
-// While it has a client it is not available to others, and master starts further processes. It ends when master goes, when it is told to, and
-// when it has been idle for long; never in the middle of a delivery.
+// While it has a client it is not available to others, and master starts further processes. It ends when master goes, when it is told to,
+// and when it has been idle for long; never in the middle of a delivery.
 
 import MailConfiguration
 import MailIPC

@@ -66,6 +66,5 @@ struct LocalSettings: Sendable {
         deliveredHeaders = Set(configuration[Parameters.prependDeliveredHeader])
         if !configuration[Parameters.mailboxTransport].isEmpty { unsupported.append("mailbox_transport") }
         if !configuration[Parameters.fallbackTransport].isEmpty { unsupported.append("fallback_transport") }
-        if !configuration[Parameters.mailboxCommandMaps].isEmpty { unsupported.append("mailbox_command_maps") }
     }
 }

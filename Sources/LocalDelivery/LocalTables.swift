@@ -14,13 +14,17 @@ struct LocalTables {
     var route: (MailAddress) -> RoutingResult
     /// An account of this system; nil where there is none.
     var user: (String) throws(SystemError) -> UserRecord?
+    /// The command that delivers to one user in place of all others' (`mailbox_command_maps`); nil where there is none.
+    var mailboxCommand: ([UInt8]) throws(LookupError) -> [UInt8]?
     /// Whose rights a delivery has that an alias asked for.
     var defaultIdentity: DeliveryIdentity
 
     init(
         alias: @escaping ([UInt8]) throws(LookupError) -> [UInt8]?, route: @escaping (MailAddress) -> RoutingResult,
-        user: @escaping (String) throws(SystemError) -> UserRecord?, defaultIdentity: DeliveryIdentity
+        user: @escaping (String) throws(SystemError) -> UserRecord?, mailboxCommand: @escaping ([UInt8]) throws(LookupError) -> [UInt8]?,
+        defaultIdentity: DeliveryIdentity
     ) {
+        self.mailboxCommand = mailboxCommand
         self.alias = alias
         self.route = route
         self.user = user
@@ -33,11 +37,13 @@ struct LocalTables {
     init(_ configuration: Configuration, warn: @escaping @Sendable (String) -> Void) throws(SystemError) {
         // The sender of mail chooses the key: a table whose values are built from the key could give him a command of his own.
         let aliases = TableSet(specifications: configuration[Parameters.aliasMaps], allowsSubstitution: false)
+        let commands = TableSet(specifications: configuration[Parameters.mailboxCommandMaps], allowsSubstitution: false)
         let router = AddressRouter(configuration: configuration, warn: warn)
         let name = configuration[Parameters.defaultPrivs]
         self.init(
             alias: { key throws(LookupError) in try aliases.lookup(key) }, route: { router.resolve($0) },
             user: { name throws(SystemError) in try UserDatabase.user(named: name) },
+            mailboxCommand: { key throws(LookupError) in try commands.lookup(key) },
             defaultIdentity: try LocalTables.defaultIdentity(name))
     }
 

@@ -3,6 +3,7 @@
 // RFC 5321 section 4.4: the system that makes final delivery puts the reverse-path into Return-Path. X-Original-To and Delivered-To are
 // Postfix's; the latter is how a forwarding loop is seen. In an mbox file a line `From ` of the message is quoted as `>From `.
 
+import InternetMessage
 import MailModel
 
 /// What goes in front of the message, and how the message is quoted.
@@ -54,29 +55,10 @@ struct DeliveryHeader: Sendable, Hashable {
     ///   - seconds: since 1970, UTC.
     ///   - offset: seconds east of UTC.
     static func asctime(seconds: Int64, offset: Int) -> String {
-        let local = seconds + Int64(offset)
-        let days = local >= 0 ? local / 86_400 : (local - 86_399) / 86_400
-        let inDay = Int(local - days * 86_400)
-        let (year, month, day) = civil(days: days)
-        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int(((days % 7) + 7) % 7)]
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        func two(_ value: Int, _ pad: String = "0") -> String { value < 10 ? "\(pad)\(value)" : "\(value)" }
-        let time = "\(two(inDay / 3600)):\(two(inDay / 60 % 60)):\(two(inDay % 60))"
-        return "\(weekday) \(months[month - 1]) \(two(day, " ")) \(time) \(year)"
-    }
-
-    /// Days since 1970 as year, month 1...12, day 1...31 of the Gregorian calendar.
-    private static func civil(days: Int64) -> (Int64, Int, Int) {
-        // Years begin in March here, so that the leap day is the last; 719,468 days lie between 0000-03-01 and 1970-01-01.
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = Int(dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
-        let month = Int(shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9)
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
+        // `Mon, 23 Nov 2026 19:38:06 +0000` has the same parts in another order.
+        let parts = RFC5322Date(seconds: seconds, offset: offset).text().split(separator: " ")
+        guard parts.count >= 5 else { return "Thu Jan  1 00:00:00 1970" }
+        return "\(parts[0].dropLast()) \(parts[2]) \(parts[1].utf8.count < 2 ? " " : "")\(parts[1]) \(parts[4]) \(parts[3])"
     }
 }
 
@@ -94,6 +76,11 @@ struct MailboxBody: Sendable {
     mutating func feed(_ content: some Collection<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(content.count + 64)
+        feed(content, into: &out)
+        return out
+    }
+
+    mutating func feed(_ content: some Collection<UInt8>, into out: inout [UInt8]) {
         for byte in content {
             if hasPendingCR {
                 hasPendingCR = false
@@ -101,7 +88,6 @@ struct MailboxBody: Sendable {
             }
             if byte == UInt8(ascii: "\r") { hasPendingCR = true } else { put(byte, into: &out) }
         }
-        return out
     }
 
     /// The end of the message: a last line without end is ended.

@@ -23,7 +23,8 @@ struct MailboxLock {
     ///   - pause: waits between two attempts.
     /// - Returns: the path of the lock file to be removed afterwards; nil without one.
     static func take(
-        _ file: borrowing FileDescriptor, path: String, settings: LocalSettings, mayLackLockFile: Bool, now: () -> Int64, pause: (Int) -> Void
+        _ file: borrowing FileDescriptor, path: String, settings: LocalSettings, mayLackLockFile: Bool, now: () -> Int64,
+        pause: (Int) -> Void
     ) throws(SystemError) -> String? {
         var lockFile: String?
         do throws(SystemError) {

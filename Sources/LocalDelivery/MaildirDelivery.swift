@@ -18,39 +18,41 @@ struct MaildirDelivery {
     ///
     /// - Parameter header: from ``DeliveryHeader``.
     func deliver(_ content: borrowing MessageContent, header: [UInt8], form: MailboxForm) throws(SystemError) {
+        // All of it with the user's rights, so that permissions and quotas hold: the queue file is open already.
+        try identity.perform { () throws(SystemError) in try store(content, header: header, form: form) }
+    }
+
+    private func store(_ content: borrowing MessageContent, header: [UInt8], form: MailboxForm) throws(SystemError) {
         let directory = path.utf8.last == UInt8(ascii: "/") ? String(path.dropLast()) : path
         let host = MaildirDelivery.safe(hostName)
         let temporary = "\(directory)/tmp/\(time / 1_000_000).M\(time % 1_000_000)P\(ProcessSpawn.currentProcessID).\(host)"
-        // All as the user, the writing too, so that a quota holds; with one change of identity, which is many system calls each time.
-        try identity.perform { () throws(SystemError) in
-            let file = FileDescriptor(owning: try create(temporary, in: directory))
-            do throws(SystemError) {
-                try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in try file.writeAll(piece) }
-                try file.synchronizeData()
-                let status = try file.status()
-                let device = String(status.device, radix: 16)
-                let inode = String(status.inode, radix: 16)
-                let name = "\(time / 1_000_000).V\(device)I\(inode)M\(time % 1_000_000).\(host)"
-                try Files.rename(temporary, "\(directory)/new/\(name)")
-                try Files.synchronizeDirectory("\(directory)/new")
-            } catch {
-                // After the rename the name is gone, and what is in `new` may be delivered a second time.
-                try? Files.unlink(temporary)
-                throw error
-            }
+        let file = try create(temporary, in: directory)
+        do throws(SystemError) {
+            try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in try file.writeAll(piece) }
+            try file.synchronizeData()
+            let status = try file.status()
+            let device = String(status.device, radix: 16)
+            let inode = String(status.inode, radix: 16)
+            let name = "\(time / 1_000_000).V\(device)I\(inode)M\(time % 1_000_000).\(host)"
+            try Files.rename(temporary, "\(directory)/new/\(name)")
+            try Files.synchronizeDirectory("\(directory)/new")
+        } catch {
+            // After the rename the name is gone, and what is in `new` may be delivered a second time.
+            try? Files.unlink(temporary)
+            throw error
         }
     }
 
     /// Creates the file; the Maildir too where it is missing.
-    private func create(_ temporary: String, in directory: String) throws(SystemError) -> Int32 {
+    private func create(_ temporary: String, in directory: String) throws(SystemError) -> FileDescriptor {
         let flags: OpenFlags = [.writeOnly, .create, .exclusive, .noFollow]
         do throws(SystemError) {
-            return try FileDescriptor.open(temporary, flags, mode: 0o600).release()
+            return try FileDescriptor.open(temporary, flags, mode: 0o600)
         } catch {
             guard error.isNotFound else { throw error }
         }
         try makeMaildir(directory)
-        return try FileDescriptor.open(temporary, flags, mode: 0o600).release()
+        return try FileDescriptor.open(temporary, flags, mode: 0o600)
     }
 
     private func makeMaildir(_ directory: String) throws(SystemError) {

@@ -1,8 +1,8 @@
 // Delivery into an mbox file: appended under locks and synced; what could not be written whole is cut off again.
 //
-// Security: a mail spool may be writable by more than one user (CVE-2008-2936). The file is opened without following links, must be regular,
-// have one name, belong to its user, and still be the file of that name once the locks are held. It is opened with the rights of whoever may
-// create files in the directory, and written with the user's own, so that quotas hold.
+// Security: a mail spool may be writable by more than one user (CVE-2008-2936). The file is opened without following links, must be
+// regular, have one name, belong to its user, and still be the file of that name once the locks are held. It is opened with the rights of
+// whoever may create files in the directory, and written with the user's own, so that quotas hold.
 
 import SystemKit
 
@@ -78,7 +78,8 @@ struct MboxDelivery {
         let status = try Files.status(of: directory)
         let mode = status.mode
         let isWritable =
-            mode & 0o002 != 0 || (mode & 0o020 != 0 && status.group == identity.group) || (mode & 0o200 != 0 && status.owner == identity.user)
+            mode & 0o002 != 0 || (mode & 0o020 != 0 && status.group == identity.group)
+            || (mode & 0o200 != 0 && status.owner == identity.user)
         return isWritable ? .user : .root
     }
 
@@ -122,8 +123,8 @@ struct MboxDelivery {
         if size > 0, try file.pread(upTo: 1, at: size - 1) != [UInt8(ascii: "\n")] { start.insert(UInt8(ascii: "\n"), at: 0) }
         let descriptor = file.rawValue
         do {
-            try content.forEachStoredPiece(header: start, form: form) { piece throws(SystemError) in
-                try identity.perform { () throws(SystemError) in
+            try identity.perform { () throws(SystemError) in
+                try content.forEachStoredPiece(header: start, form: form) { piece throws(SystemError) in
                     try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.writeAll(piece) }
                 }
             }

@@ -58,8 +58,9 @@ struct MessageContent: ~Copyable {
         var converter = MailboxBody(form)
         // The header goes with the first piece: most messages are one write.
         var pending = header
+        pending.reserveCapacity(min(length, MessageContent.pieceSize) + header.count + 1024)
         try forEachPiece { piece throws(SystemError) in
-            pending += converter.feed(piece)
+            converter.feed(piece, into: &pending)
             if pending.count >= MessageContent.pieceSize {
                 try body(pending)
                 pending.removeAll(keepingCapacity: true)

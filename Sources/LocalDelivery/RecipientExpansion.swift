@@ -1,8 +1,8 @@
 // One recipient of one delivery request: through aliases, `.forward` and `:include:` to mailboxes, files, commands and other addresses.
 //
-// Every end of an expansion is attempted and logged on its own; the recipient's outcome is the worst of them. A retry repeats them all, as in
-// Postfix: mail may arrive twice at those that worked, never not at all. Cycles end at names already on the way down (which then mean the
-// mailbox itself), at Delivered-To fields, and at `alias_expansion_limit`.
+// Every end of an expansion is attempted and logged on its own; the recipient's outcome is the worst of them. A retry repeats them all, as
+// in Postfix: mail may arrive twice at those that worked, never not at all. Cycles end at names already on the way down (which then mean
+// the mailbox itself), at Delivered-To fields, and at `alias_expansion_limit`.
 
 import AddressRouting
 import LookupTables
@@ -126,7 +126,9 @@ final class RecipientExpansion {
         case .include(let name): return include(name, address, path)
         case .malformed(let text):
             let shown = ASCII.printable(text, limit: 100)
-            return [report(address, .deferred, EnhancedStatusCode(4, 3, 5), "malformed item in the expansion of \(address.logForm): \(shown)")]
+            return [
+                report(address, .deferred, EnhancedStatusCode(4, 3, 5), "malformed item in the expansion of \(address.logForm): \(shown)")
+            ]
         }
     }
 
@@ -160,7 +162,8 @@ final class RecipientExpansion {
 
     private func account(_ part: LocalPart) throws(SystemError) -> UserRecord? {
         // A name with a slash or a control byte is no login name, whatever a directory server makes of it.
-        guard let name = String(validating: part.user, as: UTF8.self), part.user.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") })
+        guard let name = String(validating: part.user, as: UTF8.self),
+            part.user.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") })
         else { return nil }
         return try agent.tables.user(name)
     }
@@ -219,7 +222,8 @@ final class RecipientExpansion {
             return report(address, .bounced, EnhancedStatusCode(5, 4, 6), "unreasonable forwarding nesting for \(address.logForm)")
         }
         if steps > 4 * agent.settings.expansionLimit + 100 {
-            return report(address, .bounced, EnhancedStatusCode(5, 4, 6), "more than \(agent.settings.expansionLimit) recipients in an expansion")
+            return report(
+                address, .bounced, EnhancedStatusCode(5, 4, 6), "more than \(agent.settings.expansionLimit) recipients in an expansion")
         }
         return nil
     }

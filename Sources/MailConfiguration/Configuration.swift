@@ -108,7 +108,7 @@ public struct Configuration: Sendable {
                         text: "unknown parameter \(name)" + suggestion(name, declarations.keys.sorted())))
             }
         }
-        for name in Parameters.withoutEffect {
+        for name in Parameters.withoutEffect.subtracting(Parameters.harmlessWithoutEffect) {
             guard let setting = settings[name], setting.text != declarations[name]?.defaultText else { continue }
             warnings.append(
                 ConfigurationProblem(file: setting.file, line: setting.line, text: "\(name) has no effect in this version of Martlet"))

@@ -32,7 +32,8 @@ public final class BlockingIPCConnection {
     public var descriptor: Int32 { socket.rawValue }
 
     /// Connects to a service and learns that it speaks `protocol`.
-    public static func connect(path: String, protocol spoken: IPCProtocol, timeout: Int = 30_000) throws(IPCError) -> BlockingIPCConnection {
+    public static func connect(path: String, protocol spoken: IPCProtocol, timeout: Int = 30_000) throws(IPCError) -> BlockingIPCConnection
+    {
         let connection: BlockingIPCConnection
         do {
             let socket = try Sockets.connectUnix(path: path)
@@ -44,7 +45,8 @@ public final class BlockingIPCConnection {
         guard let frame = try connection.nextFrame(), frame.stream == 0, frame.type == MultiplexerFrame.hello else {
             throw .violation("no greeting from \(path)")
         }
-        guard let hello = try? IPCHello(decoding: frame.payload[...]), hello.protocolName == spoken.name, hello.version == spoken.version else {
+        guard let hello = try? IPCHello(decoding: frame.payload[...]), hello.protocolName == spoken.name, hello.version == spoken.version
+        else {
             // a greeting that cannot be decoded is a greeting of something else
             throw .violation("\(path) does not speak \(spoken.name) version \(spoken.version)")
         }
@@ -52,7 +54,9 @@ public final class BlockingIPCConnection {
     }
 
     /// Serves an accepted connection: reads the preamble and greets. nil when the peer closed at once (a wake-up) or sent nonsense.
-    public static func accept(_ socket: consuming FileDescriptor, protocol spoken: IPCProtocol, capacity: Int, timeout: Int) -> BlockingIPCConnection? {
+    public static func accept(_ socket: consuming FileDescriptor, protocol spoken: IPCProtocol, capacity: Int, timeout: Int)
+        -> BlockingIPCConnection?
+    {
         guard let side = IPCPreambleReader.read(from: socket.rawValue, patience: 1000) else { return nil }
         let connection = BlockingIPCConnection(socket: socket, sideChannel: side, isServer: true, timeout: timeout)
         let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
@@ -75,7 +79,7 @@ public final class BlockingIPCConnection {
         while credit[stream, default: IPCFrame.initialCredit] <= 0 {
             if pending.contains(where: { $0.stream == stream }) { return }
             guard let frame = try nextFrame() else { throw .broken("closed by the other end") }
-            if frame.type == MultiplexerFrame.credit { continue }
+            if frame.type == MultiplexerFrame.credit || frame.stream == 0 { continue }
             pending.append(frame)
             // An answer before the request is whole is a refusal: the caller reads it next.
             if frame.stream == stream { return }
@@ -94,7 +98,8 @@ public final class BlockingIPCConnection {
     public func receive() throws(IPCError) -> IPCFrame? {
         if !pending.isEmpty { return pending.removeFirst() }
         while let frame = try nextFrame() {
-            if frame.type != MultiplexerFrame.credit { return frame }
+            // Stream 0 is the connection's: a goAway is no answer, and what is under way is still answered.
+            if frame.type != MultiplexerFrame.credit && frame.stream != 0 { return frame }
         }
         return nil
     }

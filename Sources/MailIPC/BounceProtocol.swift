@@ -59,7 +59,8 @@ public struct BounceRecord: ByteCodable, Hashable {
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
-            log: try decoder.takeEnum(BounceLog.self), queueID: try QueueID(from: &decoder), recipient: try EnvelopeRecipient(from: &decoder),
+            log: try decoder.takeEnum(BounceLog.self), queueID: try QueueID(from: &decoder),
+            recipient: try EnvelopeRecipient(from: &decoder),
             outcome: try RecipientOutcome(from: &decoder), time: try decoder.take(Int64.self))
     }
 }

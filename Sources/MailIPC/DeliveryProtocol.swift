@@ -52,7 +52,8 @@ public struct DeliveryRequest: ByteCodable, Hashable {
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
-            queueID: try QueueID(from: &decoder), transport: try decoder.takeString(limit: 256), nextHop: try decoder.takeString(limit: 4096),
+            queueID: try QueueID(from: &decoder), transport: try decoder.takeString(limit: 256),
+            nextHop: try decoder.takeString(limit: 4096),
             envelope: try Envelope(from: &decoder), contentFacts: ContentFacts(rawValue: try decoder.take(UInt32.self)),
             contentOffset: try decoder.take(UInt64.self), contentLength: try decoder.take(UInt64.self),
             activated: try decoder.take(Int64.self))

@@ -84,7 +84,8 @@ public struct IPCHello: ByteCodable, Hashable {
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
-            protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self), capacity: try decoder.take(UInt32.self))
+            protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self), capacity: try decoder.take(UInt32.self)
+        )
     }
 }
 

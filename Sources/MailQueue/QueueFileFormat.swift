@@ -64,7 +64,8 @@ public struct QueueFileHeader: Hashable, Sendable {
     }
 
     public init(
-        contentFacts: ContentFacts, envelopeLength: UInt32, recipientCount: UInt32, contentLength: UInt64, arrival: Int64, checksum: UInt32 = 0,
+        contentFacts: ContentFacts, envelopeLength: UInt32, recipientCount: UInt32, contentLength: UInt64, arrival: Int64,
+        checksum: UInt32 = 0,
         delayNoticeSent: Bool = false
     ) {
         self.contentFacts = contentFacts
@@ -79,7 +80,9 @@ public struct QueueFileHeader: Hashable, Sendable {
     public init(decoding bytes: ArraySlice<UInt8>) throws(QueueFileError) {
         do {
             var decoder = ByteDecoder(bytes)
-            guard try decoder.take(raw: 8).elementsEqual(QueueFileHeader.magic) else { throw QueueFileError.notAQueueFile("no magic number") }
+            guard try decoder.take(raw: 8).elementsEqual(QueueFileHeader.magic) else {
+                throw QueueFileError.notAQueueFile("no magic number")
+            }
             let version = try decoder.take(UInt16.self)
             guard version == QueueFileHeader.currentVersion else { throw QueueFileError.unknownVersion(version) }
             guard try decoder.take(UInt16.self) == UInt16(QueueFileHeader.size) else { throw QueueFileError.notAQueueFile("header size") }

@@ -31,7 +31,8 @@ public final class QueueFileWriter {
         while true {
             let candidate = QueueID(microseconds: now, unique: salt)
             do {
-                let file = try FileDescriptor.open("\(directory)/\(candidate.text)", [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
+                let file = try FileDescriptor.open(
+                    "\(directory)/\(candidate.text)", [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
                 try file.lockExclusive()
                 // A scan that came between open and lock took the file for one whose writer died, and removed it: begin anew.
                 guard try file.status().links > 0 else { continue }
@@ -39,7 +40,7 @@ public final class QueueFileWriter {
                 id = candidate
                 path = "\(directory)/\(candidate.text)"
                 break
-            } catch where error.isAlreadyThere {
+            } catch  where error.isAlreadyThere {
                 salt += 1 << 24
             }
         }

@@ -17,8 +17,8 @@ private final class Listener {
     }
 }
 
-/// The listening sockets, by endpoint.
-struct ListenerSet {
+/// The listening sockets, by endpoint. Not copyable: a copy would keep open what was closed.
+struct ListenerSet: ~Copyable {
     private var open: [Endpoint: Listener] = [:]
 
     /// Binds what is new in `wanted` and closes what is no longer in it. An address implied by "all" that this machine does not have is

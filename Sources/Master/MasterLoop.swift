@@ -31,7 +31,7 @@ final class MasterLoop {
     static let handledSignals: [Signal] = [.terminate, .interrupt, .hangUp, .child]
 
     init(
-        configuration: MasterConfiguration, listeners: ListenerSet, signals: consuming FileDescriptor, log: MailLog,
+        configuration: MasterConfiguration, listeners: consuming ListenerSet, signals: consuming FileDescriptor, log: MailLog,
         notifier: ServiceManagerNotifier, isDebugging: Bool, clock: @escaping () -> Int64 = { SystemClock.monotonic() }
     ) throws(SystemError) {
         self.configuration = configuration

@@ -1,7 +1,8 @@
 // One file of `maildrop` on its way to cleanup.
 //
-// Security: the file is hostile. It is opened without following links, must be a regular file with one name, is read once from front to back,
-// and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the file.
+// Security: the file is hostile. It is opened without following links, must be a regular file with one name, is read once from front to
+// back, and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the
+// file.
 
 import MailIPC
 import MailLog
@@ -20,6 +21,8 @@ final class MaildropSubmission: Sendable {
     private let hostName: String
     /// cleanup could not be reached: the rest of this round would fail, too.
     var isCleanupDown = false
+    /// Files that are dealt with and would not go away: only their removal is tried again, or a sick disk would send them once a minute.
+    private var finished: Set<QueueID> = []
 
     private static let readSize = 128 << 10
     /// A wait for cleanup's reply: its content checks may take long.
@@ -45,6 +48,7 @@ final class MaildropSubmission: Sendable {
     func run(_ id: QueueID) async {
         do {
             let path = directories.path(.maildrop, id)
+            if finished.contains(id) { return try remove(id, path: path) }
             let file: SystemKit.FileDescriptor
             do throws(SystemError) {
                 file = try SystemKit.FileDescriptor.open(path, [.readOnly, .noFollow, .nonBlocking])
@@ -87,7 +91,7 @@ final class MaildropSubmission: Sendable {
         switch reply {
         case .queued(let queueID):
             log.info("\(queueID): uid=\(status.owner) from=<\(envelope.sender.logForm)>")
-            try Files.unlink(path)
+            try remove(id, path: path)
         case .refused(let refusal):
             guard refusal.isPermanentFailure else { throw Obstacle.later("\(refusal)") }
             try await giveBack(id, path: path, envelope, refusal)
@@ -152,7 +156,7 @@ final class MaildropSubmission: Sendable {
             switch try SubmitReply(frame: frame) {
             case .queued(let queueID):
                 log.info("\(id): sender non-delivery notification: \(queueID)")
-                try Files.unlink(path)
+                try remove(id, path: path)
             case .refused(let reply) where reply.isPermanentFailure:
                 throw Obstacle.corrupt("refused, and so was the notice to <\(envelope.sender.logForm)>: \(reply)")
             case .refused(let reply): throw Obstacle.later("\(reply)")
@@ -161,6 +165,16 @@ final class MaildropSubmission: Sendable {
             stream.reset()
             throw error
         }
+    }
+
+    private func remove(_ id: QueueID, path: String) throws(SystemError) {
+        finished.insert(id)
+        do throws(SystemError) {
+            try Files.unlink(path)
+        } catch {
+            if !error.isNotFound { throw error }
+        }
+        finished.remove(id)
     }
 
     private func setAside(_ id: QueueID, _ reason: String) {

@@ -7,8 +7,8 @@ import ServiceKit
 
 @ServiceActor
 final class ActiveMessage {
-    /// What an administrator wants done with it when the deliveries under way have ended.
-    enum Wish { case hold, delete }
+    /// What is to be done with it when the deliveries under way have ended: an administrator's order, or nothing because its file is gone.
+    enum Wish { case hold, delete, forget }
 
     let id: QueueID
     /// Where its file stands: `incoming` or `deferred`.
@@ -36,7 +36,7 @@ final class ActiveMessage {
     /// The bounce log may hold failures that the sender was not told of.
     var hasUnreportedFailures: Bool
     /// The trace log holds successes that the sender was not told of.
-    var hasUnreportedSuccesses = false
+    var hasUnreportedSuccesses: Bool
     /// The bounce service keeps logs of this message.
     var hasLogs: Bool
     var wish: Wish?
@@ -54,10 +54,12 @@ final class ActiveMessage {
         delayNoticeSent = stored.header.delayNoticeSent
         states = stored.states
         stateOffsets = stored.stateOffsets
-        // Whether the report was queued before a crash is not known from the file; the bounce service knows, because a log that was reported
-        // is gone (ARCHITECTURE.md, S6).
+        // Whether the report was queued before a crash is not known from the file; the bounce service knows, because a log that was
+        // reported is gone (ARCHITECTURE.md, S6).
         hasUnreportedFailures = stored.states.contains(.bounced)
-        hasLogs = directory == .deferred || hasUnreportedFailures
+        // The same for successes that somebody wants to hear of.
+        hasUnreportedSuccesses = zip(stored.states, stored.envelope.recipients).contains { $0 == .done && $1.notify.reportsSuccess }
+        hasLogs = directory == .deferred || hasUnreportedFailures || hasUnreportedSuccesses
     }
 
     /// From cleanup's notice: the fast path, on which the envelope is not read back.
@@ -73,6 +75,7 @@ final class ActiveMessage {
         delayNoticeSent = false
         states = notice.envelope.recipients.map { _ in .todo }
         hasUnreportedFailures = false
+        hasUnreportedSuccesses = false
         hasLogs = false
     }
 

@@ -1,8 +1,8 @@
 // Connections to the delivery agents: `private/TRANSPORT`, the delivery protocol, the queue file passed beside the request.
 //
-// An agent says in its greeting how many deliveries it takes at a time: 1 for a synchronous program, many for one with an event loop. Connections
-// are made when those there are are full, by the scheduler's leave at most as many as the transport may have processes. A transport
-// that has had nothing to do for `max_idle` loses its connections, so that its processes can end.
+// An agent says in its greeting how many deliveries it takes at a time: 1 for a synchronous program, many for one with an event loop.
+// Connections are made when those there are are full, by the scheduler's leave at most as many as the transport may have processes. A
+// transport that has had nothing to do for `max_idle` loses its connections, so that its processes can end.
 // Security: what an agent answers is decoded strictly; an answer that does not decode breaks the connection and defers.
 
 import MailIPC

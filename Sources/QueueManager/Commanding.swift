@@ -1,6 +1,7 @@
 // What an administrator orders: flush, hold, release, requeue, delete; one message, those for one domain, or all.
 //
-// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last result is in.
+// A message with deliveries under way is not torn away from them: what waits is withdrawn, and the order is carried out when the last
+// result is in.
 
 import MailIPC
 import MailModel
@@ -109,6 +110,7 @@ extension QueueManager {
             return true
         } catch {
             log.warning("\(error)")
+            remember(id, directory)
             return false
         }
     }
@@ -117,7 +119,7 @@ extension QueueManager {
         let now = clock.now()
         do {
             try files.postpone(id, from: .hold, until: now)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")
@@ -135,12 +137,14 @@ extension QueueManager {
             await withdraw(message)
             return true
         }
+        let directory = forget(id) ?? .hold
         do {
-            try files.remove(id, from: forget(id) ?? .hold)
+            try files.remove(id, from: directory)
         } catch where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")
+            remember(id, directory)
             return false
         }
         log.info("\(id): removed")
@@ -153,6 +157,15 @@ extension QueueManager {
         flushed.remove(id)
         if due.remove(id) { return .deferred }
         return inBacklog.remove(id) != nil ? .incoming : nil
+    }
+
+    /// Undoes ``forget(_:)`` where the file would not move: without that nobody would look at it before the next start.
+    private func remember(_ id: QueueID, _ directory: QueueDirectory) {
+        switch directory {
+        case .deferred: due.schedule(id, due: clock.now() + settings.retry.minimalBackoff)
+        case .incoming: enlist(id)
+        default: return
+        }
     }
 
     /// Takes back what of a message has not been begun; ends its round when nothing is under way.

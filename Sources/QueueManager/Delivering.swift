@@ -1,13 +1,14 @@
 // Deliveries: from the scheduler to an agent, and the results into the queue.
 //
-// The order of durable steps for a recipient is fixed (ARCHITECTURE.md, S4 and S5): a failure is recorded by `bounce` and acknowledged before the
-// state byte says so; a delivery is marked as soon as the agent says it. A result that is unknown defers.
+// The order of durable steps for a recipient is fixed (ARCHITECTURE.md, S4 and S5): a failure is recorded by `bounce` and acknowledged
+// before the state byte says so; a delivery is marked as soon as the agent says it. A result that is unknown defers.
 
 import MailIPC
 import MailModel
 import MailQueue
 import Scheduling
 import ServiceKit
+import SystemKit
 
 /// The result of one recipient.
 struct RecipientResult: Sendable {
@@ -41,6 +42,11 @@ extension QueueManager {
             for result in results.dropFirst(reply.outcomes.count) {
                 log.recipient(message, result.index, result.outcome, program: "retry", now: clock.now())
             }
+        case .noFile where (try? Files.exists(files.path(message.directory, message.id))) == false:
+            // Removed by hand, or announced after it was found by the scan and delivered. There is nothing that could be tried again.
+            log.warning("\(message.id): the queue file is gone")
+            message.wish = .forget
+            results = indices.map { RecipientResult(index: $0, outcome: RecipientOutcome(.discarded, EnhancedStatusCode(2, 0, 0), "")) }
         case .noFile(let reason):
             log.warning("\(message.id): \(reason)")
             results = answerAll(indices, of: message, RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "queue file access error"))
@@ -108,7 +114,7 @@ extension QueueManager {
 
     /// Takes over results of recipients; when they were the last of the round, ends the round.
     func conclude(_ message: ActiveMessage, _ results: [RecipientResult]) async {
-        if message.wish != .delete { await record(message, results) }
+        if message.wish == nil || message.wish == .hold { await record(message, results) }
         message.outstanding -= results.count
         if message.outstanding == 0 { await finishRound(message) }
     }
@@ -121,7 +127,8 @@ extension QueueManager {
         func note(_ result: RecipientResult, in log: BounceLog) {
             records.append(
                 BounceRecord(
-                    log: log, queueID: message.id, recipient: message.envelope.recipients[result.index], outcome: result.outcome, time: now))
+                    log: log, queueID: message.id, recipient: message.envelope.recipients[result.index], outcome: result.outcome, time: now)
+            )
             recorded.append(result)
         }
         for result in results {

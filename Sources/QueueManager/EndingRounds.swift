@@ -1,7 +1,7 @@
 // The end of a round: reports, then removal, or the next attempt.
 //
-// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then is the
-// file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
+// Order (ARCHITECTURE.md, S6 to S8): what expired is recorded as failed; the failure report is queued durably; success reports; only then
+// is the file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
 
 import MailIPC
 import MailModel
@@ -16,6 +16,11 @@ extension QueueManager {
             await remove(message)
             return
         }
+        if message.wish == .forget {
+            end(message)
+            if message.hasLogs { await bounce.forget(message.id) }
+            return
+        }
         let sender = message.envelope.sender
         if !message.isFinished && message.wish == nil
             && settings.retry.isExpired(arrival: message.envelope.arrival, isNullSender: sender.isNull, now: clock.now())
@@ -24,6 +29,11 @@ extension QueueManager {
             await expire(message)
         }
         let isReported = await report(message)
+        // Ordered while the report was made: what is deleted is not to come back in the next round.
+        if message.wish == .delete {
+            await remove(message)
+            return
+        }
         if message.isFinished && isReported {
             await remove(message)
         } else if message.wish == .hold {
@@ -125,7 +135,7 @@ extension QueueManager {
         do {
             try files.postpone(message.id, from: message.directory, until: next)
             due.schedule(message.id, due: next)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             // A full or broken disk. The file is still where it was; the scan of incoming, or the time already set, brings it back.
@@ -138,7 +148,7 @@ extension QueueManager {
     private func remove(_ message: ActiveMessage) async {
         do {
             try files.remove(message.id, from: message.directory)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {
             log.warning("\(message.id): cannot remove: \(error)")

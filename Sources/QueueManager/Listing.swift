@@ -7,8 +7,8 @@ import Scheduling
 import ServiceKit
 
 extension QueueManager {
-    /// Calls `body` for each message: active, incoming, deferred, on hold; within each by age. Messages may move meanwhile; one that moves ahead
-    /// of the list may be shown twice or not at all.
+    /// Calls `body` for each message: active, incoming, deferred, on hold; within each by age. Messages may move meanwhile; one that moves
+    /// ahead of the list may be shown twice or not at all.
     func list(_ body: @ServiceActor (QueueEntry) async throws -> Void) async throws {
         for id in active.keys.sorted() {
             guard let message = active[id] else { continue }

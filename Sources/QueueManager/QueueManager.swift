@@ -1,11 +1,11 @@
 // The queue manager: what is in memory, what is due, and what is under way.
 //
-// A message is known in one of four ways: `backlog` (a file in `incoming`, to be read when there is room), `due` (a file in `deferred`, by id and
-// time only), `active` (in memory, one round of attempts), or not at all (`hold`, `corrupt`: files that are read when somebody asks).
-// The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
+// A message is known in one of four ways: `backlog` (a file in `incoming`, to be read when there is room), `due` (a file in `deferred`, by
+// id and time only), `active` (in memory, one round of attempts), or not at all (`hold`, `corrupt`: files that are read when somebody
+// asks). The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
 //
-// Everything runs on ServiceActor; file operations are single system calls on names and bytes, and are made there too. Time comes from the clock
-// that is given, so that tests live through five days in a moment.
+// Everything runs on ServiceActor; file operations are single system calls on names and bytes, and are made there too. Time comes from the
+// clock that is given, so that tests live through five days in a moment.
 
 import MailIPC
 import MailLog
@@ -33,6 +33,8 @@ final class QueueManager {
     var backlog: [QueueID] = []
     private var backlogStart = 0
     var inBacklog: Set<QueueID> = []
+    /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
+    var foundByScan: Set<QueueID> = []
     /// Deferred messages whose next attempt the administrator asked for.
     var flushed: Set<QueueID> = []
     /// How many deliveries a process takes at a time, by transport.
@@ -74,8 +76,10 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
-        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil else { return }
+        guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
+        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed.
+        guard files.mayExist(id, in: .incoming) else { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id)
@@ -273,8 +277,8 @@ final class QueueManager {
 
     /// Takes up nothing more and waits for what is under way. What is in memory and was not tried stays in the queue as it is.
     ///
-    /// - Parameter patience: bounds the wait; what is under way then is tried again by the successor, and delivered twice if it succeeds now
-    ///   (window D2). Without a bound one slow receiver would stop all mail after a reload, because there is one queue manager at a time.
+    /// - Parameter patience: bounds the wait. What is under way then is tried again by the successor, and delivered twice if it succeeds
+    ///   now (window D2). Without a bound one slow receiver would stop all mail after a reload, because there is one queue manager at a time.
     func drain(patience: TimeAmount) async {
         isDraining = true
         let timer = ServiceActor.loop.scheduleTask(in: patience) {

@@ -25,7 +25,8 @@ struct QueueManagerLog: Sendable {
     @ServiceActor
     func recipient(_ message: ActiveMessage, _ index: Int, _ outcome: RecipientOutcome, program: String, now: Int64) {
         let line = RecipientLogLine.text(
-            message.id, message.envelope.recipients[index], outcome, arrival: message.envelope.arrival, activated: message.activated, now: now)
+            message.id, message.envelope.recipients[index], outcome, arrival: message.envelope.arrival, activated: message.activated,
+            now: now)
         write(program, line, false)
     }
 }

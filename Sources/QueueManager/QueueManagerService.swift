@@ -1,8 +1,8 @@
 // The queue manager as a daemon: its protocol, its timer, its start and end.
 //
-// SECURITY: talks only to programs of ours, over sockets in the queue directory; opens queue files, never their content; needs no rights but those
-// of the mail owner. Requests are decoded strictly; one that does not decode ends that stream and nothing else. Who may give orders is decided by
-// the permissions of public/qmgr.
+// SECURITY: talks only to programs of ours, over sockets in the queue directory; opens queue files, never their content; needs no rights
+// but those of the mail owner. Requests are decoded strictly; one that does not decode ends that stream and nothing else. Who may give
+// orders is decided by the permissions of public/qmgr.
 // There is one queue manager for a queue: it holds a lock on `incoming`, so that a second one waits instead of delivering everything twice.
 
 import AddressRouting

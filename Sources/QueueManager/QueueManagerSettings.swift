@@ -23,7 +23,8 @@ public struct QueueManagerSettings: Sendable {
 
     public init(
         retry: RetryPolicy = RetryPolicy(), activeLimit: Int = 20_000, activeRecipientLimit: Int = 20_000,
-        rescanInterval: Int64 = 300_000_000, deferredTransports: Set<String> = [], discardTransports: Set<String> = ["discard"], requestTimeout: Int = 1000,
+        rescanInterval: Int64 = 300_000_000, deferredTransports: Set<String> = [], discardTransports: Set<String> = ["discard"],
+        requestTimeout: Int = 1000,
         policy: @escaping @Sendable (String) -> TransportPolicy = { _ in TransportPolicy() }
     ) {
         self.retry = retry
@@ -52,7 +53,8 @@ public struct QueueManagerSettings: Sendable {
         self.init(
             retry: RetryPolicy(
                 minimalBackoff: microseconds(Parameters.minimalBackoffTime), maximalBackoff: microseconds(Parameters.maximalBackoffTime),
-                maximalLifetime: microseconds(Parameters.maximalQueueLifetime), bounceLifetime: microseconds(Parameters.bounceQueueLifetime),
+                maximalLifetime: microseconds(Parameters.maximalQueueLifetime),
+                bounceLifetime: microseconds(Parameters.bounceQueueLifetime),
                 delayWarning: microseconds(Parameters.delayWarningTime)),
             activeLimit: configuration[Parameters.qmgrMessageActiveLimit],
             activeRecipientLimit: configuration[Parameters.qmgrMessageRecipientLimit],

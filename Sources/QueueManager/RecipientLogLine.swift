@@ -1,5 +1,5 @@
-// The line of one recipient for outcomes that the queue manager itself decides: `error:`, `retry:`, `discard:`, suspended destinations, agents
-// that broke off. Byte for byte as Postfix before 3.10 writes it.
+// The line of one recipient for outcomes that the queue manager itself decides: `error:`, `retry:`, `discard:`, suspended destinations,
+// agents that broke off. Byte for byte as Postfix before 3.10 writes it.
 
 import MailModel
 

@@ -33,8 +33,8 @@ extension QueueManager {
         }
     }
 
-    /// Windows are by next hop, without case. With a recipient limit of 1 they are by recipient, as in Postfix: a user whose mailbox is slow
-    /// does not hold up the others.
+    /// Windows are by next hop, without case. With a recipient limit of 1 they are by recipient, as in Postfix: a user whose mailbox is
+    /// slow does not hold up the others.
     private func windowKey(_ found: Route) -> String {
         let nextHop = String(decoding: found.nextHop.utf8.map(ASCII.lowercased), as: UTF8.self)
         guard settings.policy(found.transport).recipientLimit == 1 else { return nextHop }

@@ -1,5 +1,5 @@
-// The recovery path: what stands in the queue is found by looking. At start both directories, later `incoming` from time to time, in case a notice
-// was lost with a cleanup that died after its commit.
+// The recovery path: what stands in the queue is found by looking. At start both directories, later `incoming` from time to time, in case
+// a notice was lost with a cleanup that died after its commit.
 
 import MailModel
 import MailQueue
@@ -24,12 +24,15 @@ extension QueueManager {
             log.warning("scan: \(error)")
             return
         }
+        foundByScan = []
         for (count, id) in found.enumerated() where active[id] == nil && !inBacklog.contains(id) {
             if count % 256 == 255 { await Task.yield() }
             do throws(QueueFileError) {
-                switch try files.inspectIncoming(id) {
+                switch try files.inspectIncoming(id, now: clock.now()) {
                 // What came in by a notice while this scan gave way is known by now; `enlist` checks.
-                case .message: enlist(id)
+                case .message:
+                    foundByScan.insert(id)
+                    enlist(id)
                 case .beingWritten, .gone: break
                 case .removed: log.warning("incoming/\(id): incomplete: its writer died before the message was accepted: removed")
                 }

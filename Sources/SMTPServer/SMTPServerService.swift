@@ -137,7 +137,8 @@ public enum SMTPServerProgram {
             let tls = try certificate(context)
             let settings = try ServerSettings(context.configuration, hasCertificate: tls != nil)
             // Some descriptors are needed for the connections between programs, files and listeners.
-            return Prepared(settings: settings, tls: tls, capacity: max(16, ((try? ResourceLimits.raiseOpenFiles(maximum: 65_536)) ?? 1024) - 64))
+            return Prepared(
+                settings: settings, tls: tls, capacity: max(16, ((try? ResourceLimits.raiseOpenFiles(maximum: 65_536)) ?? 1024) - 64))
         } start: { context, prepared, status in
             SMTPServerService(
                 context: context, settings: prepared.settings, tls: prepared.tls, capacity: prepared.capacity, status: status)

@@ -8,8 +8,8 @@ public struct Destination: Hashable, Sendable {
     public var transport: String
     /// The next hop as the delivery agent is told it.
     public var nextHop: String
-    /// What tells windows of one transport apart: the next hop in lower case; for a transport with a recipient limit of 1 the recipient too,
-    /// as in Postfix, where a limit of 1 makes the concurrency limit one for each recipient.
+    /// What tells windows of one transport apart: the next hop in lower case; for a transport with a recipient limit of 1 the recipient
+    /// too, as in Postfix, where a limit of 1 makes the concurrency limit one for each recipient.
     public var key: String
 
     public init(transport: String, nextHop: String, key: String? = nil) {

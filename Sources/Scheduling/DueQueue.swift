@@ -1,7 +1,8 @@
 // Deferred messages by the time of their next attempt.
 //
-// A message is known here by its id and a time, nothing else; its envelope is read when it is due. A heap orders the times; a dictionary holds
-// the valid time of each id, and heap elements that disagree with it are stale and skipped, so that removing and rescheduling are cheap.
+// A message is known here by its id and a time, nothing else; its envelope is read when it is due. A heap orders the times; a dictionary
+// holds the valid time of each id, and heap elements that disagree with it are stale and skipped, so that removing and rescheduling are
+// cheap.
 // Memory: 24 bytes in the heap and 24 in the dictionary for each message, before the slack of their growth; the heap is rebuilt when more
 // than half of it is stale. Ids over 21 characters, which this system never makes, stand aside at the cost of a string each.
 

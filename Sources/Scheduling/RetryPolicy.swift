@@ -1,7 +1,8 @@
 // When a deferred message is tried again, when its sender is told that it is late, and when attempts end.
 //
 // Postfix: the wait is as long as the message is old, at least minimal_backoff_time, at most maximal_backoff_time (so the age doubles from
-// attempt to attempt). Added here: a random spread, so that a thousand messages which one dead host left behind do not come back in one second.
+// attempt to attempt). Added here: a random spread, so that a thousand messages which one dead host left behind do not come back in one
+// second.
 
 /// The retry schedule; all times in microseconds.
 public struct RetryPolicy: Hashable, Sendable {
@@ -32,7 +33,9 @@ public struct RetryPolicy: Hashable, Sendable {
         arrival.addingReportingOverflow(isNullSender ? bounceLifetime : maximalLifetime).partialValue
     }
 
-    public func isExpired(arrival: Int64, isNullSender: Bool, now: Int64) -> Bool { now >= expiry(arrival: arrival, isNullSender: isNullSender) }
+    public func isExpired(arrival: Int64, isNullSender: Bool, now: Int64) -> Bool {
+        now >= expiry(arrival: arrival, isNullSender: isNullSender)
+    }
 
     /// Whether it is time for the delay warning.
     public func isWarningDue(arrival: Int64, now: Int64) -> Bool { delayWarning > 0 && now - arrival >= delayWarning }
@@ -41,8 +44,8 @@ public struct RetryPolicy: Hashable, Sendable {
     ///
     /// The wait is drawn evenly from a range a quarter as wide as the age rule's wait, centred on it and shifted into
     /// `minimalBackoff...maximalBackoff`: 300...375 s for a fresh message and 3000...4000 s for an old one with the defaults. Where the two
-    /// limits are too close for that, the range begins at the minimum. An attempt that would come after the expiry is brought forward to it,
-    /// so that the sender hears at the deadline, but never before `minimalBackoff` has passed.
+    /// limits are too close for that, the range begins at the minimum. An attempt that would come after the expiry is brought forward to
+    /// it, so that the sender hears at the deadline, but never before `minimalBackoff` has passed.
     ///
     /// - Parameter random: evenly distributed over all values.
     public func nextAttempt(arrival: Int64, isNullSender: Bool, now: Int64, random: UInt64) -> Int64 {

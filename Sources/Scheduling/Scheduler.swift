@@ -1,8 +1,9 @@
 // What is delivered where, when, and how many at a time. Pure: the clock is an argument, nothing is read or written.
 //
-// A message's recipients are grouped by destination and cut into entries of at most the transport's recipient limit. Transports are served in
-// turn, within a transport the destinations in turn, within a destination first come first served. A destination that could not be reached
-// too often is dead for a while: what waits for it is given back at once, to be deferred without an attempt, and so is what is added.
+// A message's recipients are grouped by destination and cut into entries of at most the transport's recipient limit. Transports are served
+// in turn, within a transport the destinations in turn, within a destination first come first served. A destination that could not be
+// reached too often is dead for a while: what waits for it is given back at once, to be deferred without an attempt, and so is what is
+// added.
 //
 // Every entry leaves in exactly one way: as a Delivery, as a Suspension, or withdrawn with its message. The tests hold it to that.
 // Limits: memory is bounded by what is added; the queue manager bounds that (qmgr_message_active_limit).
@@ -74,7 +75,8 @@ public struct Scheduler {
                 for start in stride(from: 0, to: group.count, by: size) {
                     lastID += 1
                     entries[lastID] = Entry(
-                        message: message, recipients: Array(group[start..<min(start + size, group.count)]), transport: transport, slot: slot)
+                        message: message, recipients: Array(group[start..<min(start + size, group.count)]), transport: transport, slot: slot
+                    )
                     entriesOfMessage[message, default: ([], 0)].ids.append(lastID)
                     entriesOfMessage[message, default: ([], 0)].waiting += 1
                     transports[transport].enqueue(lastID, in: slot)

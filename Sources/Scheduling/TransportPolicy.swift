@@ -19,7 +19,8 @@ public struct TransportPolicy: Hashable, Sendable {
     public var transportRetryTime: Int64
 
     public init(
-        processLimit: Int = 100, initialConcurrency: Int = 5, concurrencyLimit: Int = 20, recipientLimit: Int = 50, failedCohortLimit: Int = 1,
+        processLimit: Int = 100, initialConcurrency: Int = 5, concurrencyLimit: Int = 20, recipientLimit: Int = 50,
+        failedCohortLimit: Int = 1,
         deadTime: Int64 = 300_000_000, transportRetryTime: Int64 = 60_000_000
     ) {
         self.processLimit = max(0, processLimit)

@@ -21,6 +21,8 @@ public final class IPCConnection {
     private var helloWaiter: CheckedContinuation<Void, Never>?
     private var hello: IPCHello?
     private var receivedDescriptors: [UInt32: Int32] = [:]
+    /// Server: streams that a client may have open before it is taken for hostile.
+    private var streamLimit = Int.max
 
     /// Why it is closed; nil while it works.
     public private(set) var closed: IPCError?
@@ -51,7 +53,8 @@ public final class IPCConnection {
         let raw: Int32
         var side: Int32 = -1
         do {
-            let socket = try Sockets.connectUnix(path: path)
+            // Never waits for room in the listener's queue: that would stop the whole event loop for the sake of one service that hangs.
+            let socket = try Sockets.connectUnix(path: path, isNonBlocking: true)
             if spoken.hasSideChannel {
                 let pair = try Sockets.socketPair(type: .seqpacket).release()
                 let theirs = FileDescriptor(owning: pair.second)
@@ -90,6 +93,7 @@ public final class IPCConnection {
             throw .unreachable("\(error)")
         }
         connection.onOpen = onOpen
+        connection.streamLimit = 4 * capacity + 64
         let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
         connection.stream.write(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded).wire)
         connection.stream.flushNow()
@@ -120,6 +124,8 @@ public final class IPCConnection {
         if isDraining { throw .unreachable("connection is ending") }
         let id = nextStream
         nextStream += 1
+        // The numbers of this connection are used up, after four thousand million streams: the next stream gets another connection.
+        if nextStream == .max { isDraining = true }
         let opened = IPCStream(id: id, connection: self)
         streams[id] = opened
         return opened
@@ -219,6 +225,8 @@ public final class IPCConnection {
         if frame.stream == 0 {
             if frame.type == MultiplexerFrame.goAway && !isServer {
                 isDraining = true
+                // A stream without an end of its own must be ended now: the server waits for it.
+                for open in Array(streams.values) { open.onGoAway?() }
                 if streams.isEmpty { close(.broken("drained")) }
                 return
             }
@@ -234,6 +242,9 @@ public final class IPCConnection {
         }
         // A frame for a stream that is over here, or a new one from a client.
         guard isServer, frame.type >= MultiplexerFrame.firstProtocolType, frame.stream >= nextStream else { return }
+        guard frame.stream < .max else { throw IPCError.violation("stream number \(frame.stream)") }
+        // The client counts its streams as over a moment before they are over here; many times the agreed number is no such moment.
+        guard streams.count < streamLimit else { throw IPCError.violation("\(streams.count) streams at a time") }
         nextStream = frame.stream + 1
         let opened = IPCStream(id: frame.stream, connection: self)
         streams[frame.stream] = opened

@@ -15,6 +15,7 @@ public final class IPCService: ServiceHandler {
     private let onDrain: @ServiceActor () async -> Void
     private var connections: [ObjectIdentifier: IPCConnection] = [:]
     private var active = 0
+    private var isDraining = false
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// - Parameters:
@@ -40,6 +41,8 @@ public final class IPCService: ServiceHandler {
                     descriptor: accepted.descriptor, sideChannel: accepted.sideChannel, protocol: spoken, capacity: capacity
                 ) { [weak self] stream in self?.begin(stream) }
                 guard connection.closed == nil else { return }
+                // Accepted in the moment in which the end began: drain() has not seen it.
+                if isDraining { connection.drain() }
                 let key = ObjectIdentifier(connection)
                 connections[key] = connection
                 connection.onClose = { [weak self] in
@@ -55,6 +58,7 @@ public final class IPCService: ServiceHandler {
     public func wakeUp() { onWakeUp() }
 
     public func drain() async {
+        isDraining = true
         for connection in connections.values { connection.drain() }
         while active > 0 || !connections.isEmpty {
             await withCheckedContinuation { idleWaiters.append($0) }

@@ -17,11 +17,15 @@ public final class IPCStream {
     private var inboxStart = 0
     private var credit = IPCFrame.initialCredit
     private var consumed = 0
+    /// Payload in ``inbox``.
+    private var unread = 0
     private var remoteEnded = false
     private var failure: IPCError?
     private var reader: CheckedContinuation<Void, Never>?
     private var writer: CheckedContinuation<Void, Never>?
     private var timedOut = false
+    /// Client: called when the server asks for no more streams. Who keeps a stream open for long finishes it here, and opens another.
+    public var onGoAway: (@ServiceActor () -> Void)?
 
     init(id: UInt32, connection: IPCConnection) {
         self.id = id
@@ -75,6 +79,7 @@ public final class IPCStream {
                 inbox.removeAll(keepingCapacity: false)
                 inboxStart = 0
             }
+            unread -= frame.payload.count
             grant(frame.payload.count)
             return frame
         }
@@ -130,6 +135,11 @@ public final class IPCStream {
             wakeReader()
             wakeWriter()
         case MultiplexerFrame.firstProtocolType...:
+            unread += frame.payload.count
+            // Credit is asked for before a frame, not for its size: one frame may go beyond it. More, or frames of nothing without end, is an attack.
+            guard unread <= IPCFrame.initialCredit + IPCFrame.maximumPayload, inbox.count - inboxStart < IPCStream.mostUnread else {
+                throw IPCError.violation("more frames than there is credit for")
+            }
             inbox.append(frame)
             wakeReader()
             wakeWriter()
@@ -143,6 +153,8 @@ public final class IPCStream {
         wakeReader()
         wakeWriter()
     }
+
+    private static let mostUnread = 1 << 18
 
     private func wakeReader() {
         reader?.resume()

@@ -37,7 +37,8 @@ public struct ServiceContext: Sendable {
             ProcessSpawn.exit(64)
         }
         let directory =
-            options.configurationDirectory ?? (Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG")) ?? "/etc/martlet"
+            options.configurationDirectory ?? (Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG"))
+            ?? "/etc/martlet"
         do {
             let configuration = try Configuration.load(directory: directory, overrides: options.overrides)
             return ServiceContext(

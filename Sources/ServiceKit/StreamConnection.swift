@@ -49,6 +49,7 @@ public final class StreamConnection {
         let bootstrap = ClientBootstrap(group: ServiceActor.loop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer(prepare)
         return try await make(bootstrap.withConnectedSocket(descriptor))
     }
 
@@ -63,17 +64,25 @@ public final class StreamConnection {
         var bootstrap = ClientBootstrap(group: ServiceActor.loop)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer(prepare)
             .connectTimeout(timeout)
         if let local { bootstrap = bootstrap.bind(to: local) }
         return try await make(bootstrap.connect(to: remote))
     }
 
+    /// The receiver is in the pipeline before the channel is registered: a peer that sends and closes at once is heard, not lost.
+    @Sendable
+    private nonisolated static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            let receiver = ServiceActor.assumeIsolated { ByteReceiver(StreamConnection(channel: channel)) }
+            try channel.pipeline.syncOperations.addHandler(receiver)
+        }
+    }
+
     private static func make(_ future: EventLoopFuture<any Channel>) async throws(ConnectionError) -> StreamConnection {
         do {
             let channel = try await future.get()
-            let connection = StreamConnection(channel: channel)
-            try channel.pipeline.syncOperations.addHandler(ByteReceiver(connection))
-            return connection
+            return try channel.pipeline.syncOperations.handler(type: ByteReceiver.self).connection
         } catch let error as ChannelError {
             if case .connectTimeout = error { throw .timedOut }
             throw .unreachable("\(error)")
@@ -234,7 +243,7 @@ public final class StreamConnection {
 /// The end of the pipeline: hands what arrives to the connection. Runs on the loop.
 private final class ByteReceiver: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    private let connection: StreamConnection
+    let connection: StreamConnection
 
     init(_ connection: StreamConnection) { self.connection = connection }
 
@@ -242,7 +251,9 @@ private final class ByteReceiver: ChannelInboundHandler {
         var buffer = unwrapInboundIn(data)
         ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
     }
-    func channelReadComplete(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() } }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() }
+    }
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { ServiceActor.assumeIsolated { [connection] in connection.didBecomeWritable() } }
     }

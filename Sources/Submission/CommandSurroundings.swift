@@ -1,7 +1,7 @@
 // What a submission command finds around it, made safe before anything else happens: descriptors, environment, umask; and its own words.
 //
-// Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let the
-// next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
+// Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let
+// the next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
 // already dropped its own. Only an unprivileged command believes MAIL_CONFIG and `-C`.
 
 import MailConfiguration
@@ -26,7 +26,8 @@ enum CommandSurroundings {
         SignalWait.ignore(.pipe)
         guard Privileges.isElevated else { return }
         for name in [
-            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "MALLOC_TRACE",
+            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN",
+            "MALLOC_TRACE",
             "RES_OPTIONS", "RESOLV_HOST_CONF", "TMPDIR", "SWIFT_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD",
         ] {
             ProcessSpawn.setEnvironmentVariable(name, nil)

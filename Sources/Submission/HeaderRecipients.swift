@@ -100,7 +100,8 @@ struct HeaderRecipients: Sendable {
 
     private func isBlank(_ line: [UInt8]) -> Bool { line.allSatisfy(ASCII.isSpace) }
 
-    /// The name of the field that begins in `line`; nil where none does (RFC 5322 section 2.2; blanks before the colon are obsolete syntax).
+    /// The name of the field that begins in `line`; nil where none does (RFC 5322 section 2.2; blanks before the colon are obsolete
+    /// syntax).
     private func fieldName(_ line: [UInt8]) -> ArraySlice<UInt8>? {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
         var end = colon

@@ -1,8 +1,8 @@
 // Puts one submission into `maildrop` so that it is there after a power failure: exit status 0 of sendmail rests on this file.
 //
-// Order: write under a name that pickup does not look at, fdatasync, rename to a queue id, sync of the directory. `postdrop` is in the group
-// that may write `maildrop`; where it may not read it, the directory cannot be opened for syncing, and an fsync of the renamed file takes
-// its place (ext4, XFS and Btrfs commit the rename with the inode).
+// Order: write under a name that pickup does not look at, fdatasync, rename to a queue id, sync of the directory. `postdrop` is in the
+// group that may write `maildrop`; where it may not read it, the directory cannot be opened for syncing, and an fsync of the renamed file
+// takes its place (ext4, XFS and Btrfs commit the rename with the inode).
 
 import MailModel
 import MailQueue

@@ -8,6 +8,7 @@ enum PickupNotice {
     static func send(queueDirectory: String) {
         let path = QueueDirectories(root: queueDirectory).socket("pickup", isPrivate: false)
         // Failure is no failure of the submission, which is durable.
-        _ = try? Sockets.connectUnix(path: path)
+        // Nor may the caller hang on a pickup that does: where its queue of notices is full it needs no further one.
+        _ = try? Sockets.connectUnix(path: path, isNonBlocking: true)
     }
 }

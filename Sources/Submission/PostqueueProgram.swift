@@ -28,6 +28,7 @@ public enum PostqueueProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: option)
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            try authorize(action, loaded)
             try perform(action, queueDirectory: loaded[Parameters.queueDirectory])
             ProcessSpawn.exit(CommandStatus.ok.rawValue)
         } catch {
@@ -71,6 +72,13 @@ public enum PostqueueProgram {
             throw CommandFailure(.usage, "Cannot flush mail queue - invalid destination: \"\(ASCII.printable(argument, limit: 100))\"")
         }
         return text
+    }
+
+    private static func authorize(_ action: Action, _ configuration: Configuration) throws(CommandFailure) {
+        switch action {
+        case .list, .listJSON: try AuthorizedUsers(Parameters.authorizedMailqUsers, configuration).requireCaller(to: "view the mail queue")
+        case .flush: try AuthorizedUsers(Parameters.authorizedFlushUsers, configuration).requireCaller(to: "flush the mail queue")
+        }
     }
 
     private static func perform(_ action: Action, queueDirectory: String) throws(CommandFailure) {

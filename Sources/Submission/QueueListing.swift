@@ -12,11 +12,12 @@ public enum QueueListing {
     ///
     /// - Parameter date: local time of a moment in microseconds, as `Mon Nov 23 19:38:06`.
     public static func text(_ entry: QueueEntry, date: (Int64) -> String) -> String {
-        let mark = switch entry.place {
-        case .active: "*"
-        case .hold: "!"
-        case .incoming, .deferred: ""
-        }
+        let mark =
+            switch entry.place {
+            case .active: "*"
+            case .hold: "!"
+            case .incoming, .deferred: ""
+            }
         let size = String(entry.size)
         var out = padded(entry.queueID.text + mark, to: 11) + " " + String(repeating: " ", count: max(0, 7 - size.utf8.count)) + size + " "
         out += padded(date(entry.arrival), to: 20) + " " + sender(entry) + "\n"

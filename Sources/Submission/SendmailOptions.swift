@@ -1,7 +1,8 @@
 // The command line of sendmail(1), as Postfix reads it: what local software passes, and nothing that would change its meaning.
 //
 // Security: every word may come from someone else than the caller's author. Words are bytes; options end at the first operand or `--`.
-// Limits: `-bt` (Sendmail's rule test) and Exim's `-M...` are refused. `-XV` (VERP) is refused, not ignored: nobody would rewrite the sender.
+// Limits: `-bt` (Sendmail's rule test) and Exim's `-M...` are refused. `-XV` (VERP) is refused, not ignored: nobody would rewrite the
+// sender.
 
 public import MailModel
 

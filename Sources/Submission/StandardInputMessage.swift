@@ -1,8 +1,8 @@
 // The message as local software writes it to sendmail's standard input, made into content as it would come over the wire.
 //
-// Leading `From ` lines of a mailbox are dropped, LF and CRLF end a line (`sendmail_fix_line_endings = always`), a lone dot ends the message
-// unless `-i` was given, and an unfinished last line is finished. Everything else passes byte for byte: NULs, bare CRs, 8-bit bytes.
-// Bounded: a line is never gathered whole, so that a gigabyte without a line ending costs no memory here.
+// Leading `From ` lines of a mailbox are dropped, LF and CRLF end a line (`sendmail_fix_line_endings = always`), a lone dot ends the
+// message unless `-i` was given, and an unfinished last line is finished. Everything else passes byte for byte: NULs, bare CRs, 8-bit
+// bytes. Bounded: a line is never gathered whole, so that a gigabyte without a line ending costs no memory here.
 
 /// Turns standard input into content with CRLF line endings, in pieces of any size.
 struct StandardInputMessage: Sendable {

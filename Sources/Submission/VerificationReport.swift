@@ -72,13 +72,14 @@ enum VerificationReport {
             "",
         ]
         for (address, verdict) in verdicts {
-            let place = switch verdict.addressClass {
-            case .local: "a local address"
-            case .virtualAlias: "an alias of a virtual domain"
-            case .virtualMailbox: "an address of a virtual mailbox domain"
-            case .relay: "an address of a domain that is relayed"
-            case .other: "an address elsewhere"
-            }
+            let place =
+                switch verdict.addressClass {
+                case .local: "a local address"
+                case .virtualAlias: "an alias of a virtual domain"
+                case .virtualMailbox: "an address of a virtual mailbox domain"
+                case .relay: "an address of a domain that is relayed"
+                case .other: "an address elsewhere"
+                }
             switch verdict.existence {
             case .known: lines.append("<\(address.logForm)>: deliverable (\(place))")
             case .unknown(let status, let reason):

@@ -4,4 +4,3 @@ import QueueManager
 import ServiceKit
 
 Daemon.run("qmgr", listening: .programs, preJail: QueueManagerService.prepare, start: QueueManagerService.start)
-

@@ -93,8 +93,10 @@ import Testing
         ("transport_maps = inline:{ { * = smtp:[star.test] } }", "x@any.test", "other smtp [star.test] x@any.test"),
         ("transport_maps = inline:{ { * = smtp:[star.test] } }", "matt@example.org", "local smtp [star.test] matt@example.org"),
         ("transport_maps = inline:{ { * = : } }", "x@any.test", "other smtp any.test x@any.test"),
-        ("parent_domain_matches_subdomains = transport_maps\ntransport_maps = inline:{ { up.test = slow: } }", "x@a.up.test",
-            "other slow a.up.test x@a.up.test"),
+        (
+            "parent_domain_matches_subdomains = transport_maps\ntransport_maps = inline:{ { up.test = slow: } }", "x@a.up.test",
+            "other slow a.up.test x@a.up.test"
+        ),
         ("append_dot_mydomain = yes", "x@host", "other smtp host.example.org x@host.example.org"),
         ("append_dot_mydomain = yes", "x@localhost", "local local mail.example.org x@localhost.example.org"),
         ("inet_interfaces = loopback-only", "x@[192.0.2.10]", "other smtp [192.0.2.10] x@[192.0.2.10]"),

@@ -16,7 +16,9 @@ struct SourceFile: CustomTestStringConvertible, Sendable {
         lines.compactMap { line in
             let words = line.split(separator: " ")
             guard let index = words.firstIndex(of: "import"), index <= 1, !line.hasPrefix("//"), words.count > index + 1 else { return nil }
-            if index == 1 && !["public", "internal", "package", "private", "@preconcurrency", "@testable"].contains(words[0]) { return nil }
+            if index == 1 && !["public", "internal", "package", "private", "@preconcurrency", "@testable"].contains(words[0]) {
+                return nil
+            }
             return String(words[index + 1])
         }
     }
@@ -28,7 +30,8 @@ struct SourceFile: CustomTestStringConvertible, Sendable {
                 guard let bytes = try? Files.contents(of: "\(root)/Sources/\(room)/\(name)") else { continue }
                 let text = String(decoding: bytes, as: UTF8.self)
                 found.append(
-                    SourceFile(room: room, path: "Sources/\(room)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false)))
+                    SourceFile(
+                        room: room, path: "Sources/\(room)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false)))
             }
         }
         return found
@@ -39,7 +42,8 @@ struct SourceFile: CustomTestStringConvertible, Sendable {
 
 @Suite struct RoomsTests {
     static let executables: Set<String> = [
-        "master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "resolver", "sendmail", "postdrop", "postqueue", "martlet",
+        "master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "resolver", "sendmail", "postdrop", "postqueue",
+        "martlet",
     ]
     static let programs: Set<String> = [
         "Master", "SMTPServer", "Cleanup", "QueueManager", "SMTPClient", "LocalDelivery", "Bounce", "Pickup", "Resolver", "Submission",
@@ -77,14 +81,18 @@ struct SourceFile: CustomTestStringConvertible, Sendable {
 
     /// DESIGN.md, section 2: who may touch the queue, the Internet, other identities, other processes.
     @Test(arguments: SourceFile.all) func whoMayDoWhat(file: SourceFile) {
-        func mentions(_ word: String) -> Bool { file.lines.contains { $0.contains(word) && !$0.drop(while: { $0 == " " }).hasPrefix("//") } }
+        func mentions(_ word: String) -> Bool {
+            file.lines.contains { $0.contains(word) && !$0.drop(while: { $0 == " " }).hasPrefix("//") }
+        }
         if mentions("QueueFileWriter(") { #expect(["Cleanup", "MailQueue"].contains(file.room), "only cleanup creates queue files") }
         if mentions("QueueFileMark.") { #expect(["QueueManager", "MailQueue"].contains(file.room), "only qmgr changes queue files") }
         if mentions("ProcessSpawn.spawn(") && Self.programs.contains(file.room) {
             // sendmail runs postdrop and martlet starts master: commands of the caller, not services.
             #expect(["Master", "LocalDelivery", "Submission", "Administration"].contains(file.room), "only master starts services")
         }
-        if mentions("Privileges.assume(") { #expect(["LocalDelivery", "SystemKit"].contains(file.room), "only local becomes another user") }
+        if mentions("Privileges.assume(") {
+            #expect(["LocalDelivery", "SystemKit"].contains(file.room), "only local becomes another user")
+        }
     }
 
     @Test(arguments: SourceFile.all) func filesAreShortAndExplained(file: SourceFile) {

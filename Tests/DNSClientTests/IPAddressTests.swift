@@ -24,11 +24,12 @@ import Testing
     ])
     func refused(_ input: String) { #expect(IPAddress(input) == nil) }
 
-    @Test(arguments: [
-        ("[192.0.2.1]", "192.0.2.1"), ("[IPv6:2001:db8::1]", "2001:db8::1"), ("[ipv6:::1]", "::1"), ("[::1]", "::1"),
-        ("[IPv6:192.0.2.1]", nil), ("[]", nil), ("[", nil), ("]", nil), ("192.0.2.1", nil), ("[example.org]", nil), ("[IPv6:]", nil),
-        ("[tag:text]", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("[192.0.2.1]", "192.0.2.1"), ("[IPv6:2001:db8::1]", "2001:db8::1"), ("[ipv6:::1]", "::1"), ("[::1]", "::1"),
+            ("[IPv6:192.0.2.1]", nil), ("[]", nil), ("[", nil), ("]", nil), ("192.0.2.1", nil), ("[example.org]", nil), ("[IPv6:]", nil),
+            ("[tag:text]", nil),
+        ] as [(String, String?)])
     func literals(input: String, expected: String?) { #expect(IPAddress(literal: Array(input.utf8))?.description == expected) }
 
     @Test func literalOfAnAddress() {

@@ -111,16 +111,17 @@ import Testing
         #expect(describe(result).hasPrefix("4.4.4 "))
     }
 
-    @Test(arguments: [
-        ("example.org", NextHop(.domain(host("example.org")))), ("Example.org:587", NextHop(.domain(host("example.org")), port: 587)),
-        ("[mx.example.org]", NextHop(.host(host("mx.example.org")))),
-        ("[mx.example.org]:submission", NextHop(.host(host("mx.example.org")), port: 587)),
-        ("[192.0.2.1]:2525", NextHop(.address(.v4(0xC000_0201)), port: 2525)), ("[::1]:24", NextHop(.address(.v6(0, 1)), port: 24)),
-        ("[IPv6:::1]", NextHop(.address(.v6(0, 1)))), ("unix:private/lmtp", NextHop(.unixSocket("private/lmtp"))),
-        ("inet:mail.example:24", NextHop(.domain(host("mail.example")), port: 24)),
-        ("", nil), ("[", nil), ("[]", nil), ("[a", nil), ("[a]b", nil), ("[a]:", nil), ("[a]:0", nil), ("[a]:65536", nil), ("a:", nil),
-        ("a:b", nil), (":25", nil), ("192.0.2.1", nil), ("unix:", nil), ("a b", nil), ("::1", nil),
-    ] as [(String, NextHop?)])
+    @Test(
+        arguments: [
+            ("example.org", NextHop(.domain(host("example.org")))), ("Example.org:587", NextHop(.domain(host("example.org")), port: 587)),
+            ("[mx.example.org]", NextHop(.host(host("mx.example.org")))),
+            ("[mx.example.org]:submission", NextHop(.host(host("mx.example.org")), port: 587)),
+            ("[192.0.2.1]:2525", NextHop(.address(.v4(0xC000_0201)), port: 2525)), ("[::1]:24", NextHop(.address(.v6(0, 1)), port: 24)),
+            ("[IPv6:::1]", NextHop(.address(.v6(0, 1)))), ("unix:private/lmtp", NextHop(.unixSocket("private/lmtp"))),
+            ("inet:mail.example:24", NextHop(.domain(host("mail.example")), port: 24)),
+            ("", nil), ("[", nil), ("[]", nil), ("[a", nil), ("[a]b", nil), ("[a]:", nil), ("[a]:0", nil), ("[a]:65536", nil), ("a:", nil),
+            ("a:b", nil), (":25", nil), ("192.0.2.1", nil), ("unix:", nil), ("a b", nil), ("::1", nil),
+        ] as [(String, NextHop?)])
     func nextHops(text: String, expected: NextHop?) { #expect(NextHop(text) == expected) }
 
     @Test func clientNames() async throws {

@@ -14,10 +14,11 @@ import Testing
     }
 
     /// Every prefix, and every single-byte change, of well-formed data: a value or nil, never a trap, and never more than the bytes hold.
-    @Test(arguments: [
-        [192, 0, 2, 1], [0, 10] + wire("mx.example"), wire("a.b.example"), [2, 0x61, 0x62, 0, 1, 0xFF], [3, 1, 1, 9, 8], [],
-        [UInt8](repeating: 0xFF, count: 300), [UInt8](repeating: 0, count: 300), [UInt8](repeating: 63, count: 300),
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [192, 0, 2, 1], [0, 10] + wire("mx.example"), wire("a.b.example"), [2, 0x61, 0x62, 0, 1, 0xFF], [3, 1, 1, 9, 8], [],
+            [UInt8](repeating: 0xFF, count: 300), [UInt8](repeating: 0, count: 300), [UInt8](repeating: 63, count: 300),
+        ] as [[UInt8]])
     func damaged(_ bytes: [UInt8]) {
         var variants = (0...bytes.count).map { Array(bytes[..<$0]) }
         for index in bytes.indices {

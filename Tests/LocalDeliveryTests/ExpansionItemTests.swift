@@ -42,9 +42,10 @@ private func address(_ text: String) -> ExpansionItem { .address(MailAddress(tex
 
     @Test func file() {
         let text = "# a comment, bob\n\nbob\n\\carol, /home/carol/x\n  |/usr/bin/vacation carol  \r\n#end"
-        #expect(ExpansionItem.list(file: bytes(text)) == [
-            address("bob"), .mailbox(of: bytes("carol")), .file(bytes("/home/carol/x")), .command(bytes("/usr/bin/vacation carol")),
-        ])
+        #expect(
+            ExpansionItem.list(file: bytes(text)) == [
+                address("bob"), .mailbox(of: bytes("carol")), .file(bytes("/home/carol/x")), .command(bytes("/usr/bin/vacation carol")),
+            ])
     }
 
     @Test func anyBytes() {
@@ -68,11 +69,14 @@ extension String.UTF8View {
 }
 
 @Suite struct LocalPartTests {
-    @Test(arguments: [
-        ("Bob", "+", "bob", nil), ("bob+x", "+", "bob", "x"), ("bob+x+y", "+", "bob", "x+y"), ("bob-x", "+-", "bob", "x"), ("+x", "+", "+x", nil),
-        ("bob+", "+", "bob", ""), ("bob+x", "", "bob+x", nil), ("owner-list", "-", "owner-list", nil), ("list-request", "-", "list-request", nil),
-        ("postmaster", "-", "postmaster", nil), ("list-request", "+", "list-request", nil),
-    ] as [(String, String, String, String?)])
+    @Test(
+        arguments: [
+            ("Bob", "+", "bob", nil), ("bob+x", "+", "bob", "x"), ("bob+x+y", "+", "bob", "x+y"), ("bob-x", "+-", "bob", "x"),
+            ("+x", "+", "+x", nil),
+            ("bob+", "+", "bob", ""), ("bob+x", "", "bob+x", nil), ("owner-list", "-", "owner-list", nil),
+            ("list-request", "-", "list-request", nil),
+            ("postmaster", "-", "postmaster", nil), ("list-request", "+", "list-request", nil),
+        ] as [(String, String, String, String?)])
     func split(_ text: String, _ delimiters: String, _ user: String, _ extension: String?) {
         let part = LocalPart(bytes(text), delimiters: delimiters)
         #expect(part.user == bytes(user))

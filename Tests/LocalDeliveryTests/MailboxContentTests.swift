@@ -29,16 +29,18 @@ import Testing
 
     @Test func header() {
         let header = DeliveryHeader(sender: MailAddress("bob@x"), originalRecipient: MailAddress("root@y"), recipient: MailAddress("a b@y"))
-        #expect(String(decoding: header.bytes(.mbox, date: "Thu Jan  1 00:00:00 1970"), as: UTF8.self) == """
-            From bob@x  Thu Jan  1 00:00:00 1970
-            Return-Path: <bob@x>
-            X-Original-To: root@y
-            Delivered-To: "a b"@y
+        #expect(
+            String(decoding: header.bytes(.mbox, date: "Thu Jan  1 00:00:00 1970"), as: UTF8.self) == """
+                From bob@x  Thu Jan  1 00:00:00 1970
+                Return-Path: <bob@x>
+                X-Original-To: root@y
+                Delivered-To: "a b"@y
 
-            """)
+                """)
         let null = DeliveryHeader(sender: .null, originalRecipient: MailAddress("r\nX: y@z"), recipient: MailAddress("r@z"))
-        #expect(String(decoding: null.bytes([.fromLine], date: "D"), as: UTF8.self)
-            == "From MAILER-DAEMON  D\nReturn-Path: <>\nX-Original-To: \"r?X: y\"@z\n")
+        #expect(
+            String(decoding: null.bytes([.fromLine], date: "D"), as: UTF8.self)
+                == "From MAILER-DAEMON  D\nReturn-Path: <>\nX-Original-To: \"r?X: y\"@z\n")
     }
 
     @Test(arguments: [
@@ -48,7 +50,8 @@ import Testing
     func date(_ seconds: Int64, _ offset: Int, _ text: String) { #expect(DeliveryHeader.asctime(seconds: seconds, offset: offset) == text) }
 
     @Test func trail() {
-        let content = "Received: x\r\nDelivered-To: Bob@Example.org\r\ndelivered-to:\t\"a b\"@y \r\nSubject: s\r\n\r\nDelivered-To: body@x\r\n"
+        let content =
+            "Received: x\r\nDelivered-To: Bob@Example.org\r\ndelivered-to:\t\"a b\"@y \r\nSubject: s\r\n\r\nDelivered-To: body@x\r\n"
         let trail = DeliveryTrail(contentStart: Array(content.utf8))
         #expect(trail.contains(MailAddress("bob@example.ORG")))
         #expect(trail.contains(MailAddress("a b@y")))
@@ -75,8 +78,10 @@ import Testing
                 + "status=sent (delivered to maildir)")
         let failed = RecipientOutcome(.bounced, EnhancedStatusCode(5, 3, 0), "a\nb", relay: "local")
         #expect(
-            DeliveryLogLine.text(queueID: id, recipient: MailAddress("a@x"), originalRecipient: MailAddress("a@x"), outcome: failed, times: times)
-                .hasSuffix("to=<a@x>, relay=local, delay=0.06, delays=0.04/0.01/0/0.01, dsn=5.3.0, status=bounced (a?b)"))
+            DeliveryLogLine.text(
+                queueID: id, recipient: MailAddress("a@x"), originalRecipient: MailAddress("a@x"), outcome: failed, times: times
+            )
+            .hasSuffix("to=<a@x>, relay=local, delay=0.06, delays=0.04/0.01/0/0.01, dsn=5.3.0, status=bounced (a?b)"))
     }
 }
 
@@ -98,7 +103,8 @@ import Testing
     @Test func environmentIsFiltered() {
         let environment = CommandEnvironment(
             sender: MailAddress("$(id)`x`@y"), recipient: MailAddress("bob+a;b c@x"), originalRecipient: MailAddress("bob@x"),
-            localPart: LocalPart(Array("bob+a;b c".utf8), delimiters: "+"), client: ClientFacts(helo: "h\"|", name: "n", address: "192.0.2.1"),
+            localPart: LocalPart(Array("bob+a;b c".utf8), delimiters: "+"),
+            client: ClientFacts(helo: "h\"|", name: "n", address: "192.0.2.1"),
             user: ("bob", "/home/bob", ""), timeZone: nil, path: "/bin")
         let variables = environment.variables(allowed: LocalSettings.safeCharacters)
         func value(_ name: String) -> String? { variables.first { $0.0 == name }?.1 }
@@ -111,7 +117,8 @@ import Testing
 
     @Test(arguments: [
         (CommandOutcome.End.exited(0), RecipientOutcome.Action.delivered, "2.0.0", "delivered to command: /bin/x"),
-        (.exited(75), .deferred, "4.3.0", "temporary failure. Command output: oh no"), (.exited(67), .bounced, "5.1.1", "user unknown. Command output: oh no"),
+        (.exited(75), .deferred, "4.3.0", "temporary failure. Command output: oh no"),
+        (.exited(67), .bounced, "5.1.1", "user unknown. Command output: oh no"),
         (.exited(1), .bounced, "5.3.0", "Command died with status 1: \"/bin/x\". Command output: oh no"),
         (.killed(signal: 9), .deferred, "4.3.0", "Command died with signal 9: \"/bin/x\". Command output: oh no"),
         (.timedOut, .bounced, "5.3.0", "Command time limit exceeded: \"/bin/x\". Command output: oh no"),

@@ -4,7 +4,9 @@ import Testing
 
 @testable import LocalDelivery
 
-private func isDelivered(_ outcome: RecipientOutcome?) -> Bool { outcome?.action == .delivered && outcome?.status == EnhancedStatusCode(2, 0, 0) }
+private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
+    outcome?.action == .delivered && outcome?.status == EnhancedStatusCode(2, 0, 0)
+}
 
 @Suite struct MailboxDeliveryTests {
     @Test func mboxInTheSpool() throws {
@@ -24,9 +26,10 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool { outcome?.action
         try test.addUser("bob")
         test.settings.homeMailbox = "Maildir/"
         #expect(try test.deliver("bob").first?.reason == "delivered to maildir")
-        #expect(try test.maildir("home/bob/Maildir") == [
-            "Return-Path: <bob@sender>\nX-Original-To: bob@x\nDelivered-To: bob@x\nSubject: test\n\nhello\nFrom here\n"
-        ])
+        #expect(
+            try test.maildir("home/bob/Maildir") == [
+                "Return-Path: <bob@sender>\nX-Original-To: bob@x\nDelivered-To: bob@x\nSubject: test\n\nhello\nFrom here\n"
+            ])
         #expect(try Files.directoryEntries("\(test.directory)/home/bob/Maildir/tmp").isEmpty)
     }
 
@@ -223,7 +226,9 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool { outcome?.action
     @Test func restrictions() throws {
         let test = try TestSurroundings()
         try test.write("list", "/tmp/never\n|/bin/true\n", mode: 0o644)
-        test.aliases = ["list": ":include:\(test.directory)/list", "relative": ":include:list", "world": ":include:\(test.directory)/world"]
+        test.aliases = [
+            "list": ":include:\(test.directory)/list", "relative": ":include:list", "world": ":include:\(test.directory)/world",
+        ]
         try test.write("world", "a@elsewhere\n", mode: 0o666)
         #expect(try test.deliver("list").first?.status == EnhancedStatusCode(5, 7, 1))
         #expect(try test.deliver("relative").first?.status == EnhancedStatusCode(5, 3, 5))

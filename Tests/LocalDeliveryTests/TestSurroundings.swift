@@ -66,7 +66,8 @@ final class TestSurroundings {
     func deliver(_ recipients: String..., content: String = defaultContent, sender: String = "bob@sender") throws -> [RecipientOutcome] {
         try write("queuefile", "head" + content)
         let envelope = Envelope(
-            sender: MailAddress(sender), recipients: recipients.map { EnvelopeRecipient(MailAddress($0.contains("@") ? $0 : "\($0)@x"), notify: [.success, .failure]) },
+            sender: MailAddress(sender),
+            recipients: recipients.map { EnvelopeRecipient(MailAddress($0.contains("@") ? $0 : "\($0)@x"), notify: [.success, .failure]) },
             origin: .remoteSMTP, arrival: 0)
         let id = try #require(QueueID("4jYJDg2t5cz1r2"))
         let tables = LocalTables(
@@ -86,7 +87,7 @@ final class TestSurroundings {
                 if isUserDatabaseDown { throw SystemError(errno: 5, operation: "look up user", object: name) }
                 return users.contains(name) ? record(name) : nil
             },
-            defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+            mailboxCommand: { _ throws(LookupError) in nil }, defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
         let deliverer = LocalDeliverer(
             DeliveryMessage(queueID: id, envelope: envelope, activated: 0, received: 0),
             content: try MessageContent(

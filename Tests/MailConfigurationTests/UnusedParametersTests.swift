@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func settingOneIsAWarning() throws {
-        let configuration = try Configuration(text: "masquerade_domains = example.org\nbiff = no\n")
+        let configuration = try Configuration(text: "masquerade_domains = example.org\nbiff = yes\n")
         #expect(configuration.warnings.map(\.line) == [1])
     }
 }

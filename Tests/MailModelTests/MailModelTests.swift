@@ -40,7 +40,9 @@ import Testing
             #expect(QueueID(next.text) == next)
             previous = next
         }
-        for bad in ["", "abc", "../../etc/passwd", "abcdef/", "abcdef.tmp", String(repeating: "a", count: 41)] { #expect(QueueID(bad) == nil) }
+        for bad in ["", "abc", "../../etc/passwd", "abcdef/", "abcdef.tmp", String(repeating: "a", count: 41)] {
+            #expect(QueueID(bad) == nil)
+        }
     }
 
     @Test(arguments: [("a\tb", "a?b"), ("a\r\nb", "a??b"), ("\u{9b}x", "?x"), ("ü", "ü"), ("\u{2028}", "?")])

@@ -12,7 +12,9 @@ import Testing
         return envelope
     }
 
-    private static func file(_ envelope: Envelope = envelope(), content: [[UInt8]] = [Array("Subject: x\r\n".utf8), [], [0, 13, 255]]) -> [UInt8] {
+    private static func file(_ envelope: Envelope = envelope(), content: [[UInt8]] = [Array("Subject: x\r\n".utf8), [], [0, 13, 255]])
+        -> [UInt8]
+    {
         var encoder = MaildropFileEncoder()
         var bytes = encoder.begin(envelope)
         for piece in content { bytes += encoder.content(piece) }

@@ -4,12 +4,13 @@ import AddressRouting
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import Synchronization
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 let second: Int64 = 1_000_000
 
@@ -76,6 +77,8 @@ final class FakeBounce: BounceRecording {
     var records: [BounceRecord] = []
     var notices: [BounceNotice] = []
     var forgotten: [QueueID] = []
+    /// What happens while a report is made.
+    var onNotify: (@ServiceActor () async -> Void)?
     /// Messages whose bounce log holds something that was not reported.
     private var unreported: Set<QueueID> = []
 
@@ -89,6 +92,7 @@ final class FakeBounce: BounceRecording {
     }
     func notify(_ notice: BounceNotice) async -> Bool {
         await Task.yield()
+        await onNotify?()
         guard isUp && !refusesNotices else { return false }
         // A log that was reported is gone; then there is nothing to say.
         if notice.kind == .failure && unreported.remove(notice.queueID) == nil { return true }

@@ -4,11 +4,12 @@ import MailIPC
 import MailModel
 import MailQueue
 import NIOCore
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func theScanGivesTheSameResultAsTheNotice() async throws {
     try await onBench { bench in
@@ -55,12 +56,17 @@ import Testing
     try await onBench { bench in
         let empty = try #require(QueueID("abcdef0123z1"))
         try bench.plant([], empty, in: .incoming)
+        try Files.setTimes(bench.directories.path(.incoming, empty), modified: bench.time.now - 11 * second)
+        // This one's writer may be about to lock it.
+        let young = try #require(QueueID("abcdef0123z3"))
+        try bench.plant([], young, in: .incoming)
+        try Files.setTimes(bench.directories.path(.incoming, young), modified: bench.time.now - 9 * second)
         let whole = try Files.contents(of: bench.directories.path(.incoming, try bench.write(to: ["a@one.test"]).queueID))
         let torn = try #require(QueueID("abcdef0123z2"))
         try bench.plant(Array(whole.dropLast(20)), torn, in: .incoming)
         await bench.manager.recover()
         await bench.manager.settled()
-        #expect(try bench.count(.incoming) == 0)
+        #expect(try bench.directories.ids(in: .incoming) == [young])
         #expect(bench.agents.requests.count == 1)
         #expect(bench.lines.containing("warning: incoming/\(torn): incomplete").count == 1)
         #expect(bench.lines.containing("warning: incoming/\(empty): incomplete").count == 1)
@@ -218,5 +224,31 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         await bench.manager.scanIncoming()
         bench.manager.feed()
         #expect(try bench.exists(none.queueID, in: .corrupt))
+    }
+}
+
+/// The scan after a restart finds a message and it is delivered; then the notice arrives that cleanup could not send before.
+@Test func aLateNoticeDoesNotBringBackAMessage() async throws {
+    try await onBench { bench in
+        let notice = try bench.write(to: ["a@one.test"])
+        await bench.manager.recover()
+        await bench.manager.settled()
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1)
+        #expect(bench.lines.containing("warning").isEmpty)
+    }
+}
+
+@Test func aMessageWhoseFileIsGoneIsForgotten() async throws {
+    try await onBench { bench in
+        bench.agents.answer = { _ in .noFile("open: No such file or directory") }
+        let notice = try bench.write(to: ["a@one.test", "b@two.test"])
+        try Files.unlink(bench.directories.path(.incoming, notice.queueID))
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        #expect(bench.manager.active.isEmpty)
+        #expect(bench.bounce.records.isEmpty)
+        #expect(bench.lines.containing("status=").isEmpty)
     }
 }

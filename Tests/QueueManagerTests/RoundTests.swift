@@ -3,11 +3,12 @@
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
 import Scheduling
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func aMessageDeliveredAtTheFirstAttemptIsRemoved() async throws {
     try await onBench { bench in
@@ -57,7 +58,8 @@ import Testing
         #expect(try bench.states(id, in: .deferred) == [.todo, .todo])
         #expect(
             bench.lines.containing("\(id): to=<b@one.test>") == [
-                "retry: \(id): to=<b@one.test>, relay=none, delay=0, delays=0/0/0/0, dsn=4.3.0, status=deferred (unknown mail transport error)"
+                "retry: \(id): to=<b@one.test>, relay=none, delay=0, delays=0/0/0/0, dsn=4.3.0, "
+                    + "status=deferred (unknown mail transport error)"
             ])
     }
 }
@@ -115,7 +117,8 @@ import Testing
     }
 }
 
-/// The failure is recorded, then the service dies before the report is queued: the message waits, is not delivered again, and is reported later.
+/// The failure is recorded, then the service dies before the report is queued: the message waits, is not delivered again, and is reported
+/// later.
 @Test func aReportThatIsNotQueuedKeepsTheMessage() async throws {
     try await onBench { bench in
         bench.agents.answer = reply(.bounced, "5.1.1")

@@ -5,12 +5,14 @@ import Testing
 @testable import Resolver
 
 @Suite struct ResolverSettingsTests {
-    @Test(arguments: [
-        ("127.0.0.1", "127.0.0.1@53"), ("127.0.0.1@5353", "127.0.0.1@5353"), ("::1@53", "::1@53"),
-        ("[2001:db8::1]@8053", "2001:db8::1@8053"),
-        ("[::1]", "::1@53"), ("", nil), ("@", nil), ("localhost", nil), ("127.0.0.1@", nil), ("127.0.0.1@0", nil), ("127.0.0.1@65536", nil),
-        ("127.0.0.1@a", nil), ("127.0.0.1:53", nil), ("127.0.0.1@53@54", nil), ("fe80::1%eth0", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("127.0.0.1", "127.0.0.1@53"), ("127.0.0.1@5353", "127.0.0.1@5353"), ("::1@53", "::1@53"),
+            ("[2001:db8::1]@8053", "2001:db8::1@8053"),
+            ("[::1]", "::1@53"), ("", nil), ("@", nil), ("localhost", nil), ("127.0.0.1@", nil), ("127.0.0.1@0", nil),
+            ("127.0.0.1@65536", nil),
+            ("127.0.0.1@a", nil), ("127.0.0.1:53", nil), ("127.0.0.1@53@54", nil), ("fe80::1%eth0", nil),
+        ] as [(String, String?)])
     func nameServers(text: String, expected: String?) { #expect(NameServer(text)?.description == expected) }
 
     @Test func resolvConf() {
@@ -68,14 +70,15 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("localhost", DNSRecordType.a, ["127.0.0.1"]), ("localhost", .aaaa, nil), ("vm", .a, ["127.0.1.1"]),
-        ("VM.example.org", .a, ["127.0.1.1"]),
-        ("printer", .a, ["192.0.2.8"]), ("printer", .aaaa, ["2001:db8::8"]), ("printer", .mx, nil),
-        ("entry", .a, nil), ("good", .a, ["192.0.2.10"]),
-        ("8.2.0.192.in-addr.arpa", .ptr, ["printer"]), ("1.0.0.127.in-addr.arpa", .ptr, ["localhost"]),
-        ("9.2.0.192.in-addr.arpa", .ptr, nil),
-    ] as [(String, DNSRecordType, [String]?)])
+    @Test(
+        arguments: [
+            ("localhost", DNSRecordType.a, ["127.0.0.1"]), ("localhost", .aaaa, nil), ("vm", .a, ["127.0.1.1"]),
+            ("VM.example.org", .a, ["127.0.1.1"]),
+            ("printer", .a, ["192.0.2.8"]), ("printer", .aaaa, ["2001:db8::8"]), ("printer", .mx, nil),
+            ("entry", .a, nil), ("good", .a, ["192.0.2.10"]),
+            ("8.2.0.192.in-addr.arpa", .ptr, ["printer"]), ("1.0.0.127.in-addr.arpa", .ptr, ["localhost"]),
+            ("9.2.0.192.in-addr.arpa", .ptr, nil),
+        ] as [(String, DNSRecordType, [String]?)])
     func answers(name: String, type: DNSRecordType, expected: [String]?) { #expect(texts(name, type) == expected) }
 
     @Test func localhostIsKnownWithoutAFile() throws {

@@ -1,8 +1,9 @@
 // The deferred queue in memory: order, removal, flush, and that a million entries stay small.
 
 import MailModel
-@testable import Scheduling
 import Testing
+
+@testable import Scheduling
 
 private func id(_ number: Int) -> QueueID { QueueID(microseconds: 1_700_000_000_000_000 + Int64(number), unique: UInt64(number)) }
 

@@ -61,7 +61,9 @@ func theDefaultScheduleOfADeadDestination(seed: UInt64) {
         return "\(seconds / 86400)d \(two(seconds / 3600 % 24)):\(two(seconds / 60 % 60)):\(two(seconds % 60))"
     }
     print("seed \(seed): \(attempts.count) attempts; warning at \(warnedAt.map(clock) ?? "never"); returned at \(clock(now))")
-    if seed == 1 { print(attempts.prefix(12).map(clock).joined(separator: ", ") + " ... " + attempts.suffix(3).map(clock).joined(separator: ", ")) }
+    if seed == 1 {
+        print(attempts.prefix(12).map(clock).joined(separator: ", ") + " ... " + attempts.suffix(3).map(clock).joined(separator: ", "))
+    }
     // Five days, about 70 minutes apart once the message is old, the end at the deadline.
     #expect((105...150).contains(attempts.count))
     #expect(now >= 432_000 * second && now <= 432_300 * second)

@@ -72,7 +72,8 @@ func nothingIsForgottenAndNoLimitIsExceeded(seed: UInt64) {
             let delivery = flying.remove(at: index)
             let isBad = delivery.destination.nextHop.hasSuffix("3")
             let feedback: DeliveryFeedback =
-                isBad || Int.random(in: 0..<20, using: &random) == 0 ? .unreachable(cause) : Bool.random(using: &random) ? .reached : .unknown
+                isBad || Int.random(in: 0..<20, using: &random) == 0
+                ? .unreachable(cause) : Bool.random(using: &random) ? .reached : .unknown
             done += delivery.recipients.count
             note(scheduler.finished(delivery.id, feedback: feedback, now: now))
         case 85..<95:
@@ -112,7 +113,8 @@ func nothingIsForgottenAndNoLimitIsExceeded(seed: UInt64) {
     #expect(created > 5000)
 }
 
-/// One busy site: a list of 20,000 recipients at 100 destinations, one of them dead, one slow, beside single messages, which must not wait for it.
+/// One busy site: a list of 20,000 recipients at 100 destinations, one of them dead, one slow, beside single messages, which must not wait
+/// for it.
 @Test func aBusySiteKeepsSingleMessagesMoving() {
     var scheduler = Scheduler { _ in TransportPolicy() }
     var events: [(at: Int64, delivery: Delivery)] = []

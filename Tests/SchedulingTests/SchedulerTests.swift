@@ -70,7 +70,8 @@ private func drain(_ scheduler: inout Scheduler, now: Int64 = 0) -> [Delivery] {
     var scheduler = Scheduler { _ in TransportPolicy(processLimit: 2) }
     for number in 0..<4 {
         _ = scheduler.add(
-            message: id(number), recipients: [.init(recipient: 0, destination: to("a.example")), .init(recipient: 1, destination: to("a", "local"))],
+            message: id(number),
+            recipients: [.init(recipient: 0, destination: to("a.example")), .init(recipient: 1, destination: to("a", "local"))],
             now: 0)
     }
     #expect(drain(&scheduler).map(\.destination.transport) == ["smtp", "local", "smtp", "local"])

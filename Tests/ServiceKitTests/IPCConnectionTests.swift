@@ -20,6 +20,7 @@ private final class TestServer {
     init() throws {
         path = "/tmp/martlet-ipc-test-\(UInt64.random(in: 0..<UInt64.max))"
         listener = try Sockets.listenUnix(path: path)
+        try listener.setNonBlocking(true)
     }
 
     deinit { try? Files.unlink(path) }
@@ -32,10 +33,12 @@ private final class TestServer {
         await Task.yield()
         var accepted: Int32 = -1
         while accepted < 0 {
-            if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() }
+            // The listener does not block: the client's end runs on this very loop.
+            if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
         guard let side = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
-        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) { stream in
+        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) {
+            stream in
             Task { @ServiceActor in
                 await serve(stream)
                 stream.finish()
@@ -127,7 +130,9 @@ struct IPCConnectionTests {
 
     @Test func aBreakIsToldToWhoeverWaits() async throws {
         let server = try TestServer()
-        let client = try await server.connect { stream in _ = try? await stream.receive(deadline: soon); _ = try? await stream.receive() }
+        let client = try await server.connect { stream in
+            _ = try? await stream.receive(deadline: soon); _ = try? await stream.receive()
+        }
         let stream = try client.open()
         try await stream.send(16)
         server.connections[0].close()

@@ -19,18 +19,20 @@ import Testing
 
     @Test func deferred() throws {
         let entry = try entry(
-            .deferred, sender: "bob@x", recipients: [recipient("a@y", reason: "connection refused"), recipient("b@y", reason: "connection refused"), recipient("c@z")])
+            .deferred, sender: "bob@x",
+            recipients: [recipient("a@y", reason: "connection refused"), recipient("b@y", reason: "connection refused"), recipient("c@z")])
         let reason = String(repeating: " ", count: 76 - 18) + "(connection refused)"
         let indent = String(repeating: " ", count: 41)
-        #expect(QueueListing.text(entry, date: date) == """
-            C73A015C095    2049 Tue Nov 14 22:13:20  bob@x
-            \(reason)
-            \(indent)a@y
-            \(indent)b@y
-            \(indent)c@z
+        #expect(
+            QueueListing.text(entry, date: date) == """
+                C73A015C095    2049 Tue Nov 14 22:13:20  bob@x
+                \(reason)
+                \(indent)a@y
+                \(indent)b@y
+                \(indent)c@z
 
 
-            """)
+                """)
     }
 
     @Test(arguments: [(QueueEntry.Place.active, "C73A015C095*"), (.hold, "C73A015C095!"), (.incoming, "C73A015C095 ")])
@@ -46,20 +48,25 @@ import Testing
 
     @Test func json() throws {
         let entry = try entry(.hold, sender: "a\"b@x", recipients: [recipient("a@y", original: "o@y", reason: "say \"no\"\u{1}")])
-        #expect(QueueListing.json(entry) == #"{"queue_name": "hold", "queue_id": "C73A015C095", "arrival_time": 1700000000, "message_size": 2049, "#
-            + #""forced_expire": false, "sender": "\"a\\\"b\"@x", "recipients": [{"orig_address": "o@y", "address": "a@y", "#
-            + #""delay_reason": "say \"no\"\u0001"}]}"#)
+        #expect(
+            QueueListing.json(entry)
+                == #"{"queue_name": "hold", "queue_id": "C73A015C095", "arrival_time": 1700000000, "message_size": 2049, "#
+                + #""forced_expire": false, "sender": "\"a\\\"b\"@x", "recipients": [{"orig_address": "o@y", "address": "a@y", "#
+                + #""delay_reason": "say \"no\"\u0001"}]}"#)
     }
 
     @Test(arguments: [
-        (0, "Thu Jan  1 00:00:00"), (951_782_400, "Tue Feb 29 00:00:00"), (1_795_467_475, "Mon Nov 23 20:57:55"), (-1, "Wed Dec 31 23:59:59"),
+        (0, "Thu Jan  1 00:00:00"), (951_782_400, "Tue Feb 29 00:00:00"), (1_795_467_475, "Mon Nov 23 20:57:55"),
+        (-1, "Wed Dec 31 23:59:59"),
     ])
     func dates(_ seconds: Int64, _ text: String) { #expect(LocalDate.text(seconds: seconds, offset: 0) == text) }
 }
 
 @Suite struct PostqueueOptionsTests {
     @Test func actions() throws {
-        func action(_ words: String...) throws -> PostqueueProgram.Action { try PostqueueProgram.parse(words.map { Array($0.utf8) }).action }
+        func action(_ words: String...) throws -> PostqueueProgram.Action {
+            try PostqueueProgram.parse(words.map { Array($0.utf8) }).action
+        }
         #expect(try action("-p") == .list)
         #expect(try action("-j") == .listJSON)
         #expect(try action("-f") == .flush(.all))

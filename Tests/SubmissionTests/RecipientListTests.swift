@@ -21,7 +21,9 @@ import Testing
     @Test func fields() throws {
         #expect(try RecipientList.addresses(inField: Array(" undisclosed-recipients:;".utf8)).isEmpty)
         #expect(try RecipientList.addresses(inField: Array("".utf8)).isEmpty)
-        #expect { try RecipientList.addresses(inField: Array("a@x, \"broken".utf8)) } throws: { ($0 as? CommandFailure)?.status == .dataError }
+        #expect { try RecipientList.addresses(inField: Array("a@x, \"broken".utf8)) } throws: {
+            ($0 as? CommandFailure)?.status == .dataError
+        }
     }
 }
 
@@ -39,5 +41,24 @@ import Testing
         #expect(submitter(gecos: "Bob", variable: "Robert") == "Robert")
         #expect(submitter(gecos: "Bob", option: "CronDaemon", variable: "Robert") == "CronDaemon")
         #expect(submitter(gecos: "Bob", option: "a\nBcc: x") == "a Bcc: x")
+    }
+}
+
+@Suite struct AuthorizedUsersTests {
+    private func matches(_ name: String, _ entries: String...) throws -> Bool {
+        try AuthorizedUsers(entries: entries, parameter: "authorized_submit_users").matches(name)
+    }
+
+    @Test func lists() throws {
+        #expect(try matches("bob", "static:anyone"))
+        #expect(try !matches("bob", "!bob", "static:anyone"))
+        #expect(try matches("bob", "alice", "bob"))
+        #expect(try !matches("bob", "alice"))
+        #expect(try !matches("bob"))
+    }
+
+    /// What is not understood authorizes nobody.
+    @Test(arguments: ["lmdb:/etc/users", "/etc/users"]) func tables(_ entry: String) {
+        #expect { try matches("bob", entry) } throws: { ($0 as? CommandFailure)?.status == .configuration }
     }
 }

@@ -26,11 +26,17 @@ struct Caller: Sendable, CustomTestStringConvertible {
 
 @Suite struct SendmailOptionsTests {
     static let callers: [Caller] = [
-        Caller(name: "cron", line: "-FCronDaemon -i -B8BITMIME -oem root", recipients: ["root"], dotEnds: false, fullName: "CronDaemon", body: .eightBitMIME),
-        Caller(name: "cronie", line: "-FCronDaemon -i -odi -oem -oi -t -f root", fromHeader: true, dotEnds: false, sender: "root", fullName: "CronDaemon"),
+        Caller(
+            name: "cron", line: "-FCronDaemon -i -B8BITMIME -oem root", recipients: ["root"], dotEnds: false, fullName: "CronDaemon",
+            body: .eightBitMIME),
+        Caller(
+            name: "cronie", line: "-FCronDaemon -i -odi -oem -oi -t -f root", fromHeader: true, dotEnds: false, sender: "root",
+            fullName: "CronDaemon"),
         Caller(name: "anacron", line: "-FAnacron -odi root", recipients: ["root"], fullName: "Anacron"),
         Caller(name: "at", line: "-i bob", recipients: ["bob"], dotEnds: false),
-        Caller(name: "mutt", line: "-oem -oi -f me@x -B8BITMIME -- a@x b@y", recipients: ["a@x", "b@y"], dotEnds: false, sender: "me@x", body: .eightBitMIME),
+        Caller(
+            name: "mutt", line: "-oem -oi -f me@x -B8BITMIME -- a@x b@y", recipients: ["a@x", "b@y"], dotEnds: false, sender: "me@x",
+            body: .eightBitMIME),
         Caller(name: "bsd-mailx", line: "-i -r me@x -m bob", recipients: ["bob"], dotEnds: false, sender: "me@x"),
         Caller(name: "alpine", line: "-oem -t -oi", fromHeader: true, dotEnds: false),
         Caller(name: "git send-email", line: "-f me@x -i a@x b@y", recipients: ["a@x", "b@y"], dotEnds: false, sender: "me@x"),
@@ -41,15 +47,17 @@ struct Caller: Sendable, CustomTestStringConvertible {
         Caller(name: "Email::Sender", line: "-i -f me@x -- bob", recipients: ["bob"], dotEnds: false, sender: "me@x"),
         Caller(name: "ruby-mail", line: "-i -f me@x -- bob", recipients: ["bob"], dotEnds: false, sender: "me@x"),
         Caller(name: "mime-construct", line: "-oi bob", recipients: ["bob"], dotEnds: false),
-        Caller(name: "popularity-contest", line: "-oi -f me@x survey@popcon", recipients: ["survey@popcon"], dotEnds: false, sender: "me@x"),
+        Caller(
+            name: "popularity-contest", line: "-oi -f me@x survey@popcon", recipients: ["survey@popcon"], dotEnds: false, sender: "me@x"),
         Caller(name: "rkhunter", line: "root", recipients: ["root"]),
         Caller(name: "vacation", line: "-f <> -- bob@x", recipients: ["bob@x"], sender: ""),
         Caller(name: "sieve, empty sender", line: "-f '' -- bob@x", recipients: ["bob@x"], sender: ""),
         Caller(name: "maildrop", line: "-oi bob", recipients: ["bob"], dotEnds: false),
         Caller(name: "cluster", line: "-it", fromHeader: true, dotEnds: false),
         Caller(name: "cluster with argument", line: "-itfme@x", fromHeader: true, dotEnds: false, sender: "me@x"),
-        Caller(name: "ignored options", line: "-Am -c -E -J -m -n -U -x -h 5 -L tag -X /log -p smtp -o7 -O DeliveryMode=b -em -oA/x bob",
-               recipients: ["bob"], body: .sevenBit),
+        Caller(
+            name: "ignored options", line: "-Am -c -E -J -m -n -U -x -h 5 -L tag -X /log -p smtp -o7 -O DeliveryMode=b -em -oA/x bob",
+            recipients: ["bob"], body: .sevenBit),
     ]
 
     @Test(arguments: callers) func caller(_ caller: Caller) throws {
@@ -74,7 +82,8 @@ struct Caller: Sendable, CustomTestStringConvertible {
     @Test(arguments: [
         ("-bm bob", SendmailOptions.Mode.deliver), ("-bv bob", .verify), ("-bs", .smtpSession), ("-bp", .listQueue), ("-bi", .buildAliases),
         ("-I", .buildAliases), ("-bd", .startDaemon), ("-bl", .startDaemon), ("-bh", .nothing), ("-bH", .nothing), ("-q", .flush(.all)),
-        ("-q30m", .nothing), ("-bd -q30m", .startDaemon), ("-bd -q", .startDaemon), ("-qI4abc123456", .flush(.message(bytes("4abc123456")))),
+        ("-q30m", .nothing), ("-bd -q30m", .startDaemon), ("-bd -q", .startDaemon),
+        ("-qI4abc123456", .flush(.message(bytes("4abc123456")))),
         ("-qRexample.org", .flush(.site(bytes("example.org")))),
     ])
     func mode(_ line: String, _ mode: SendmailOptions.Mode) throws { #expect(try parse(line).mode == mode) }
@@ -85,7 +94,8 @@ struct Caller: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        "", "-i", "-Z bob", "-bt", "-bx", "-f", "-qS", "-qI", "-qR", "-B9BIT bob", "-XV bob", "-XV+= bob", "-O requiretls=yes bob", "-bs -t", "-bp -t",
+        "", "-i", "-Z bob", "-bt", "-bx", "-f", "-qS", "-qI", "-qR", "-B9BIT bob", "-XV bob", "-XV+= bob", "-O requiretls=yes bob",
+        "-bs -t", "-bp -t",
         "-oA bob", "-bv -t",
     ])
     func usageErrors(_ line: String) {

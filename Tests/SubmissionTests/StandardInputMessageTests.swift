@@ -61,8 +61,9 @@ import Testing
     @Test(arguments: [1, 2, 7, 1000]) func recipientsAndBlindCopies(_ pieces: Int) throws {
         let result = try run(Self.message, pieces: pieces)
         #expect(result.fields.count == 3)
-        #expect(try result.fields.flatMap { try RecipientList.addresses(inField: Array($0.utf8)) }.map(\.logForm)
-            == ["a@x", "b@y", "secret@z", "more@z", "c@x"])
+        #expect(
+            try result.fields.flatMap { try RecipientList.addresses(inField: Array($0.utf8)) }.map(\.logForm)
+                == ["a@x", "b@y", "secret@z", "more@z", "c@x"])
         #expect(result.content == "To: a@x,\r\n b@y\r\nSubject: Bcc: no\r\nCc : c@x\r\n\r\nBcc: body\r\n")
     }
 

@@ -94,6 +94,8 @@ def test_garbage_on_every_socket_ends_no_service(alone, dice):
     # No program died of it.
     for word in ("killed by signal", "Fatal error", "exit status"):
         assert word not in alone.log(), alone.explain()
+    # And none waits for a connection that is long gone.
+    alone.stop(patience=6)
 
 
 # The SMTP dialogue

@@ -1,0 +1,219 @@
+// pickup against a cleanup of the test's own: what it sends, and what becomes of the file by the reply.
+
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import NIOCore
+import ServiceKit
+import SystemKit
+import Testing
+
+@testable import Pickup
+
+/// A queue directory, a cleanup that answers as told, and what it received.
+@ServiceActor
+private final class FakeCleanup {
+    struct Message {
+        var envelope: Envelope
+        var content: [UInt8] = []
+        var isCommitted = false
+    }
+
+    let root: String
+    let submission: MaildropSubmission
+    private let client: IPCClient
+    private let listener: SystemKit.FileDescriptor
+    private(set) var messages: [Message] = []
+    private var replies: [SubmitReply]
+    private var server: IPCConnection?
+
+    init(replies: [SubmitReply]) throws {
+        root = "/tmp/martlet-pickup-test-\(UInt64.random(in: 0..<UInt64.max))"
+        self.replies = replies
+        try Files.makeDirectory(root)
+        for name in ["maildrop", "corrupt", "public"] { try Files.makeDirectory("\(root)/\(name)") }
+        let path = "\(root)/public/cleanup"
+        listener = try Sockets.listenUnix(path: path)
+        try listener.setNonBlocking(true)
+        client = IPCClient(path: path, protocol: .cleanup)
+        submission = MaildropSubmission(
+            directories: QueueDirectories(root: root), cleanup: client,
+            log: MailLog(program: "pickup", syslogName: "test", destination: .file("\(root)/log")), maximumContent: 100_000,
+            hostName: "h.test")
+    }
+
+    deinit { FakeCleanup.remove(root) }
+
+    private nonisolated static func remove(_ path: String) {
+        if (try? Files.linkStatus(of: path))?.isDirectory != true {
+            try? Files.unlink(path)
+            return
+        }
+        for entry in (try? Files.directoryEntries(path)) ?? [] { remove("\(path)/\(entry)") }
+        try? Files.removeDirectory(path)
+    }
+
+    /// Sees one file through, and is the other end meanwhile.
+    func run(_ id: String) async throws {
+        let id = try #require(QueueID(id))
+        let acceptor = Task { @ServiceActor in try await accept() }
+        await submission.run(id)
+        acceptor.cancel()
+        _ = await acceptor.result
+    }
+
+    private func accept() async throws {
+        while !Task.isCancelled && server == nil {
+            await Task.yield()
+            guard let accepted = (try? Sockets.accept(listener.rawValue)) ?? nil else { continue }
+            let raw = accepted.release()
+            guard let side = IPCPreambleReader.read(from: raw, patience: 5000) else { throw IPCError.violation("no preamble") }
+            server = try await IPCConnection.serve(descriptor: raw, sideChannel: side, protocol: .cleanup, capacity: 4) { stream in
+                Task { @ServiceActor in
+                    await self.serve(stream)
+                    stream.finish()
+                }
+            }
+        }
+    }
+
+    private func serve(_ stream: IPCStream) async {
+        var message: Message?
+        while let frame = try? await stream.receive(deadline: .now() + .seconds(20)) {
+            switch frame.type {
+            case CleanupFrame.submit: message = (try? Envelope(decoding: frame.payload[...])).map { Message(envelope: $0) }
+            case CleanupFrame.content: message?.content += frame.payload
+            default:
+                guard var whole = message else { return }
+                whole.isCommitted = true
+                messages.append(whole)
+                guard !replies.isEmpty else { return }
+                switch replies.removeFirst() {
+                case .queued(let id): try? await stream.send(CleanupFrame.queued, id.encoded)
+                case .refused(let reply): try? await stream.send(CleanupFrame.refused, reply.encoded)
+                }
+                return
+            }
+        }
+    }
+
+    func write(_ bytes: [UInt8], as id: String = "AAAAAAAAAA") throws {
+        let file = try SystemKit.FileDescriptor.open("\(root)/maildrop/\(id)", [.writeOnly, .create, .exclusive])
+        try file.writeAll(bytes)
+    }
+
+    var waiting: [String] { (try? Files.directoryEntries("\(root)/maildrop").sorted()) ?? [] }
+    var corrupt: [String] { (try? Files.directoryEntries("\(root)/corrupt").sorted()) ?? [] }
+    var log: String { (try? Files.contents(of: "\(root)/log")).map { String(decoding: $0, as: UTF8.self) } ?? "" }
+}
+
+@ServiceActor
+@Suite(.timeLimit(.minutes(1)))
+struct MaildropSubmissionTests {
+    private static let content = Array("Subject: x\r\n\r\nhello\r\n".utf8)
+
+    private func file(sender: String = "bob", arrival: Int64 = 17) -> [UInt8] {
+        let envelope = Envelope(
+            sender: MailAddress(sender), recipients: [EnvelopeRecipient(MailAddress("a@y"))], origin: .localSubmission, arrival: arrival,
+            userID: 4242)
+        var encoder = MaildropFileEncoder()
+        return encoder.begin(envelope) + encoder.content(Self.content) + encoder.end()
+    }
+
+    private func queued() throws -> SubmitReply { .queued(try #require(QueueID("4jYJDg2t5cz1r2"))) }
+
+    @Test func acceptedFileLeaves() async throws {
+        let cleanup = try FakeCleanup(replies: [try queued()])
+        try cleanup.write(file(arrival: .max))
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting.isEmpty)
+        #expect(cleanup.messages.map(\.content) == [Self.content])
+        // The owner of the file and the clock, not what the file claims.
+        #expect(cleanup.messages.first?.envelope.userID == Int64(Privileges.realUser))
+        #expect(cleanup.messages.first.map { $0.envelope.arrival <= SystemClock.now() } == true)
+        #expect(cleanup.log.contains("4jYJDg2t5cz1r2: uid=\(Privileges.realUser) from=<bob>"))
+    }
+
+    @Test func temporaryRefusalKeepsTheFile() async throws {
+        let cleanup = try FakeCleanup(replies: [.refused(SMTPReply(452, EnhancedStatusCode(4, 3, 1), "no space"))])
+        try cleanup.write(file())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+    }
+
+    @Test func noReplyKeepsTheFile() async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        try cleanup.write(file())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+        #expect(cleanup.corrupt.isEmpty)
+    }
+
+    @Test func permanentRefusalGoesToTheSender() async throws {
+        let cleanup = try FakeCleanup(replies: [.refused(SMTPReply(552, EnhancedStatusCode(5, 3, 4), "too big")), try queued()])
+        try cleanup.write(file())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting.isEmpty)
+        let notice = try #require(cleanup.messages.last)
+        #expect(notice.envelope.sender.isNull)
+        #expect(notice.envelope.origin == .notification)
+        #expect(notice.envelope.recipients.map(\.address) == [MailAddress("bob")])
+        #expect(String(decoding: notice.content, as: UTF8.self).contains("552 5.3.4 too big"))
+    }
+
+    @Test func permanentRefusalWithoutSenderIsSetAside() async throws {
+        let cleanup = try FakeCleanup(replies: [.refused(SMTPReply(552, nil, "too big"))])
+        try cleanup.write(file(sender: ""))
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting.isEmpty)
+        #expect(cleanup.corrupt == ["AAAAAAAAAA"])
+        #expect(cleanup.messages.count == 1)
+    }
+
+    @Test func noticeThatIsDeferredKeepsTheFile() async throws {
+        let cleanup = try FakeCleanup(replies: [.refused(SMTPReply(552, nil, "too big")), .refused(SMTPReply(451, nil, "later"))])
+        try cleanup.write(file())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+    }
+
+    @Test(arguments: [0, 1, 30, 60]) func unfinishedFileIsSetAside(_ length: Int) async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        try cleanup.write(Array(file().prefix(length)))
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.corrupt == ["AAAAAAAAAA"])
+        #expect(cleanup.messages.isEmpty)
+    }
+
+    @Test func damagedFilesNeverCount() async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        var damaged = file()
+        damaged[damaged.count - 20] ^= 1
+        try cleanup.write(damaged)
+        try cleanup.write(file() + [0], as: "AAAAAAAAAB")
+        try await cleanup.run("AAAAAAAAAA")
+        try await cleanup.run("AAAAAAAAAB")
+        #expect(cleanup.corrupt == ["AAAAAAAAAA", "AAAAAAAAAB"])
+    }
+
+    @Test func linksAreNotFollowed() async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        try Files.symbolicLink("/etc/passwd", at: "\(cleanup.root)/maildrop/AAAAAAAAAA")
+        try cleanup.write(file(), as: "AAAAAAAAAB")
+        try Files.link("\(cleanup.root)/maildrop/AAAAAAAAAB", "\(cleanup.root)/second")
+        try await cleanup.run("AAAAAAAAAA")
+        try await cleanup.run("AAAAAAAAAB")
+        #expect(cleanup.corrupt == ["AAAAAAAAAA", "AAAAAAAAAB"])
+        #expect(cleanup.messages.isEmpty)
+    }
+
+    @Test func unreachableCleanupKeepsTheFile() async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        try Files.unlink("\(cleanup.root)/public/cleanup")
+        try cleanup.write(file())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+        #expect(cleanup.submission.isCleanupDown)
+    }
+}
