@@ -16,7 +16,7 @@ import time
 import pytest
 
 from dialogue import Dialogue
-from harness import BIN, PATIENCE, wait_until
+from harness import BIN, PATIENCE, free_port, wait_until
 
 HEADER = "From: Phil <phil@sender.test>\r\nTo: anna@sender.test\r\nSubject: {}\r\n\r\n"
 
@@ -159,6 +159,32 @@ def test_a_reload_with_a_bad_file_keeps_the_old_configuration_and_says_so(alone)
             return c.ehlo()["SIZE"] == ["54321"]
 
     wait_until(size, "the new configuration is in use", context=alone.explain)
+
+
+def test_a_service_removed_by_a_reload_gives_up_its_port(story):
+    host = story.host("sender.test", users=["anna"])
+    extra = free_port()
+    host.master_extra = f"127.0.0.1:{extra} inet n n n - - smtpd\n"
+    host.write_configuration()
+    host.start()
+    host.wait_for_log("daemon started")
+    with Dialogue(extra) as c:
+        c.ehlo()
+        host.master_extra = ""
+        host.write_configuration()
+        host.martlet("reload", check=0)
+
+        def is_refused():
+            try:
+                Dialogue(extra).close()
+                return False
+            except OSError:
+                return True
+
+        wait_until(is_refused, "the port is closed", context=host.explain)
+        # The session that had begun goes on.
+        assert c.transaction("anna@sender.test", HEADER.format("old port") + "x\r\n.\r\n")[0] == 250
+    only(host.wait_for_mail("anna"))
 
 
 # Tables
