@@ -18,12 +18,10 @@ public actor ServiceActor {
     /// The process's only event loop.
     public nonisolated let eventLoop: any EventLoop
     private nonisolated let group: MultiThreadedEventLoopGroup
-    private nonisolated let taskExecutor: LoopTaskExecutor
 
     private init() {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
-        taskExecutor = LoopTaskExecutor(eventLoop)
     }
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
@@ -46,24 +44,14 @@ public actor ServiceActor {
 
     /// Starts `operation` on the loop from any thread.
     ///
-    /// With the loop as the task's preferred executor: the runtime resumes a continuation on the task's executor before it goes on with the
-    /// actor's, and without a preference that is a thread of the global pool - two thread switches for each wait.
+    /// Without a preferred task executor, on purpose. With one, the runtime re-enqueues the task at every call of an isolated function,
+    /// also when it runs on the loop already (the loop's jobs carry no task executor to compare with). Then the body of
+    /// `withCheckedContinuation` runs after a real suspension, and what happens between a check and the wait that follows it is lost: a
+    /// hang. The price is that a continuation resumes by way of the global pool; an executor of our own that is both kinds would save it.
     @discardableResult
     public static nonisolated func start<Value: Sendable>(
         _ operation: @escaping @Sendable @ServiceActor () async -> Value
     ) -> Task<Value, Never> {
-        Task(executorPreference: shared.taskExecutor) { await operation() }
-    }
-}
-
-/// Runs on the loop whatever part of a task belongs to no actor.
-private final class LoopTaskExecutor: TaskExecutor {
-    private let loop: any EventLoop
-
-    init(_ loop: any EventLoop) { self.loop = loop }
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        Task { @ServiceActor in await operation() }
     }
 }
