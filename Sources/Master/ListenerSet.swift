@@ -64,7 +64,14 @@ struct ListenerSet: ~Copyable {
                 throw error
             }
         }
-        for case .unix(let path) in removed.keys { try Files.unlink(path) }
+        for (endpoint, listener) in removed {
+            switch endpoint {
+            case .unix(let path): try Files.unlink(path)
+            // A child that finishes its sessions still holds the socket, and would leave new clients waiting in its queue.
+            // One that is shut down already says so, which is as good.
+            case .inet: try? Sockets.shutDown(listener.descriptor.rawValue)
+            }
+        }
         open = next
     }
 

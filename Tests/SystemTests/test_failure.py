@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import subprocess
 import threading
 import time
@@ -176,9 +177,9 @@ def test_a_service_removed_by_a_reload_gives_up_its_port(story):
 
         def is_refused():
             try:
-                Dialogue(extra).close()
+                socket.create_connection(("127.0.0.1", extra), 1).close()
                 return False
-            except OSError:
+            except ConnectionRefusedError:
                 return True
 
         wait_until(is_refused, "the port is closed", context=host.explain)
