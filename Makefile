@@ -9,7 +9,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) mandoc nsd swaks curl msmtp python3 python3-v
 BIN := .build/debug
 VENV := .build/venv
 
-.PHONY: all build run demo test unit-test system-test lint format man build-deps test-deps clean
+.PHONY: all build run demo test unit-test system-test crash-test lint format man build-deps test-deps clean
 
 all: build
 
@@ -47,6 +47,10 @@ unit-test:
 
 system-test:
 	$(VENV)/bin/pytest -q -ra Tests/SystemTests $(PYTEST_FLAGS)
+
+# Kills and injected faults; MARTLET_CRASH_TRIALS sets how many for each program.
+crash-test: test-deps build
+	$(VENV)/bin/pytest -q -ra -s Tests/CrashTests $(PYTEST_FLAGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -140,7 +140,7 @@ extension QueueManager {
         let directory = forget(id) ?? .hold
         do {
             try files.remove(id, from: directory)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         } catch {
             log.warning("\(error)")

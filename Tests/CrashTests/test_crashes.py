@@ -139,13 +139,13 @@ def test_nothing_acknowledged_is_lost(directory, program):
             for _ in range(2):
                 load.by_smtp()
                 load.by_sendmail()
-            instance.wait_until_empty(patience=60)
+            instance.wait_until_empty(patience=120)
             happened += scripts.withdraw(breakage)
         # Nothing that is broken is left; what is still there must go.
         instance.kill_children(program)
         load.by_smtp()
         load.by_sendmail()
-        instance.wait_until_empty(patience=60)
+        instance.wait_until_empty(patience=120)
         found = load.results()
         kinds = Load.RESULTS.values()
         lost = {t: found.get(t) for t, due in load.acknowledged.items() if any(not found.get(t, {}).get(kind) for kind in due)}

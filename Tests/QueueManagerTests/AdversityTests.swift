@@ -3,10 +3,11 @@
 import MailIPC
 import MailModel
 import MailQueue
-@testable import QueueManager
 import ServiceKit
 import SystemKit
 import Testing
+
+@testable import QueueManager
 
 @Test func aNoticeThatComesAfterTheMessageIsGoneDoesNothing() async throws {
     try await onBench { bench in

@@ -243,7 +243,7 @@ class Instance:
         return self.messages(user)
 
     def queue_files(self):
-        return {d: sorted(p.name for p in (self.queue / d).glob("*") if p.is_file()) for d in ("maildrop", "incoming", "deferred", "hold", "corrupt") if (self.queue / d).is_dir()}
+        return {d: sorted(p.name for p in (self.queue / d).glob("*") if p.is_file() and p.suffix != ".tmp") for d in ("maildrop", "incoming", "deferred", "hold", "corrupt") if (self.queue / d).is_dir()}
 
     def wait_until_empty(self, patience=None):
         wait_until(lambda: not any(self.queue_files().values()), f"queue of {self.hostname} is empty", patience, lambda: f"{self.queue_files()}\n{self.explain()}")
