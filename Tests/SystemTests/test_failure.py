@@ -249,6 +249,7 @@ class Stream:
         self.acknowledged = set()
         self.permanent = []
         self.temporary = 0
+        self.is_given_up = False
         self.left = list(range(count))
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(workers)]
@@ -257,7 +258,7 @@ class Stream:
 
     def take(self):
         with self.lock:
-            return self.left.pop() if self.left else None
+            return self.left.pop() if self.left and not self.is_given_up else None
 
     def work(self):
         while (number := self.take()) is not None:
@@ -357,7 +358,7 @@ def test_stop_is_bounded_and_leaves_no_process(story):
     started = time.monotonic()
     host.stop(patience=15)
     assert time.monotonic() - started < 15
-    stream.left = []
+    stream.is_given_up = True
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "its programs are gone", 10)
     wait_until(stream.is_done, "clients notice", 60, host.explain)
     for c in idle:
