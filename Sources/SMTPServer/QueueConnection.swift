@@ -50,9 +50,7 @@ private final class QueueSubmission: Submission {
         self.patience = patience
     }
 
-    func send(_ content: [UInt8]) async { await send(content, isLast: false) }
-
-    private func send(_ content: [UInt8], isLast: Bool) async {
+    func send(_ content: [UInt8]) async {
         guard failure == nil else { return }
         do throws(IPCError) {
             let stream = try await opened()
@@ -60,7 +58,7 @@ private final class QueueSubmission: Submission {
             while start < content.count {
                 let end = min(start + QueueSubmission.frameSize, content.count)
                 let piece = start == 0 && end == content.count ? content : Array(content[start..<end])
-                try await stream.send(CleanupFrame.content, piece, moreFollows: isLast || end < content.count)
+                try await stream.send(CleanupFrame.content, piece)
                 start = end
             }
         } catch {
@@ -69,7 +67,7 @@ private final class QueueSubmission: Submission {
     }
 
     func commit(_ content: [UInt8]) async -> SubmissionResult {
-        await send(content, isLast: true)
+        await send(content)
         do throws(IPCError) {
             let stream = try await opened()
             if failure == nil { try await stream.send(CleanupFrame.commit) }
@@ -102,7 +100,7 @@ private final class QueueSubmission: Submission {
         if let stream { return stream }
         let opened = try await client.open()
         do throws(IPCError) {
-            try await opened.send(CleanupFrame.submit, envelope.encoded, moreFollows: true)
+            try await opened.send(CleanupFrame.submit, envelope.encoded)
         } catch {
             opened.reset()
             throw error
