@@ -54,7 +54,7 @@ public enum TransportParameter: String, CaseIterable, Hashable, Sendable {
         // The longest suffix first: `_destination_recipient_limit` ends with `_recipient_limit`.
         for parameter in allCases.sorted(by: { $0.rawValue.utf8.count > $1.rawValue.utf8.count }) where name.hasSuffix(parameter.rawValue) {
             let transport = String(name.dropLast(parameter.rawValue.count))
-            if !transport.isEmpty && transport != "default" { return (transport, parameter) }
+            return transport.isEmpty || transport == "default" ? nil : (transport, parameter)
         }
         return nil
     }

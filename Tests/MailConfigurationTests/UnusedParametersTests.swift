@@ -1,6 +1,7 @@
-@testable import MailConfiguration
 import SystemKit
 import Testing
+
+@testable import MailConfiguration
 
 /// Holds ``Parameters/withoutEffect`` against the sources.
 @Suite struct UnusedParametersTests {
