@@ -84,7 +84,7 @@ def _column(title, name, digits=2, has_ratio=True):
 TABLES = {
     "generator": ("The generator alone, source to sink", [_column("msg/s", "per_second", 0, False)]),
     "rate": ("Rates and CPU time", [_column("msg/s", "per_second", 0), ("CPU s/1,000", _cpu, 2, True), _split("user"), _split("system")]),
-    "latency": ("From the final dot to 250, milliseconds", [_column("p50", "p50_us"), _column("p99", "p99_us"), _column("max", "max_us", 1, False), _column("msg/s", "per_second", 0, False), _column("late", "late", 0, False)]),
+    "latency": ("From the final dot to 250, milliseconds", [_column("p50", "p50_ms"), _column("p99", "p99_ms"), _column("max", "max_ms", 1, False), _column("msg/s", "per_second", 0, False), _column("late", "late", 0, False)]),
     "memory": ("Memory (PSS of all processes)", [_column("MB", "megabytes", 1), _column("KB a session", "kilobytes_each", 1)]),
     "start": (
         "Start with deferred messages, seconds",

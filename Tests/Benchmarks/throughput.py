@@ -72,7 +72,7 @@ def run(mta, tools, kind, messages, size, keeps, sessions=20, **more):
         "per_second": ends / seconds,
         "user": 1000 * used[0] / ends,
         "system": 1000 * used[1] / ends,
-        **{name: said[name] / 1000 for name in ("p50_us", "p99_us", "max_us") if name in said},
+        **{f"{name}_ms": said[f"{name}_us"] / 1000 for name in ("p50", "p99", "max") if f"{name}_us" in said},
         "late": said.get("late", 0),
     }
 
