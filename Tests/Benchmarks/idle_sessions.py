@@ -4,14 +4,18 @@ Postfix has a process for each client and default_process_limit says how many (1
 hold: marked as such."""
 
 import resource
+import select
 import socket
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from processes import proportional_kilobytes
 from tlsfiles import Certificate
 
 POSTFIX_SESSIONS = 90
+# No client is to be dropped for its silence while the others come.
+PATIENT = {"smtpd_timeout": "3600s"}
 
 
 def open_session(port, context):
@@ -38,6 +42,19 @@ def _expect(client, code):
     assert reply.startswith(code), reply
 
 
+def open_sessions(count, port, context):
+    with ThreadPoolExecutor(32) as pool:
+        return list(pool.map(lambda _: open_session(port, context), range(count)))
+
+
+def all_alive(clients):
+    """Nothing is said to a client that waits, unless it is dropped."""
+    poll = select.poll()
+    for client in clients:
+        poll.register(client, select.POLLIN)
+    return not poll.poll(0)
+
+
 def measure(bench):
     o = bench.options
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -50,9 +67,9 @@ def measure(bench):
             kind = "TLS" if is_tls else "plain"
             if is_tls:
                 path, key = mta.certificate_paths(certificate)
-                mta.configure(smtpd_tls_security_level="may", smtpd_tls_cert_file=path, smtpd_tls_key_file=key)
+                mta.configure(**PATIENT, smtpd_tls_security_level="may", smtpd_tls_cert_file=path, smtpd_tls_key_file=key)
             else:
-                mta.configure()
+                mta.configure(**PATIENT)
             # All that run on demand are there, and what one client costs once is paid.
             bench.own.send(mta.port, "matt@receiver.test", 1, 10, 1000, True)
             bench.own.send(mta.port, "matt@elsewhere.test", 1, 10, 1000, True)
@@ -66,10 +83,10 @@ def measure(bench):
             try:
                 for count in o.idle:
                     can = count if mta.name == "Martlet" else min(count, POSTFIX_SESSIONS)
-                    while len(clients) < can:
-                        clients.append(open_session(mta.port, context if is_tls else None))
+                    clients += open_sessions(can - len(clients), mta.port, context if is_tls else None)
                     time.sleep(1)
                     total, _ = proportional_kilobytes(mta.root_pid())
+                    assert all_alive(clients), f"{mta.name} dropped a client\n{mta.explain()}"
                     each = (total - rest) / can
                     bench.record("memory", f"{count:,} idle {kind} sessions", mta, {"megabytes": (rest + each * count) / 1024, "kilobytes_each": each, "extrapolated_from": can if can < count else None})
             finally:
