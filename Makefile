@@ -68,7 +68,7 @@ bench: test-deps
 # Every part of it once, as small as it goes, with the debug build: every message is counted, no time is judged. Under 2 minutes.
 bench-short: test-deps
 	@mkdir -p $(BENCH_DIRECTORY)
-	$(BENCH) --rounds 1 --messages 200 --big-messages 5 --latency-messages 100 --idle 40 --deferred 300 $(BENCH_FLAGS)
+	$(BENCH) --rounds 1 --messages 100 --big-messages 5 --latency-messages 100 --idle 40 --deferred 300 $(BENCH_FLAGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
