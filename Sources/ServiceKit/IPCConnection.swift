@@ -174,7 +174,7 @@ public final class IPCConnection {
         if outgoing.readableBytes >= IPCConnection.flushSize { return flush() }
         guard !isFlushOrdered else { return }
         isFlushOrdered = true
-        ServiceActor.loop.execute { ServiceActor.assumeIsolated { self.flush() } }
+        ServiceActor.atEndOfTurn { self.flush() }
     }
 
     func flush() {

@@ -51,4 +51,40 @@ public actor ServiceActor {
     ) -> Task<Value, Never> {
         Task(executorPreference: shared.executor) { await operation() }
     }
+
+    /// Has `write` called at the end of this turn of the loop: what many tasks have to say to one peer leaves in one system call. Log lines go
+    /// first, so that no program acts on what another has not logged.
+    static func atEndOfTurn(_ write: @escaping () -> Void) {
+        writes.append(write)
+        orderEndOfTurn()
+    }
+
+    /// The same for the log. False away from the loop.
+    static nonisolated func atEndOfTurn(log flush: @escaping @Sendable () -> Void) -> Bool {
+        guard shared.eventLoop.inEventLoop else { return false }
+        assumeIsolated {
+            logs.append(flush)
+            orderEndOfTurn()
+        }
+        return true
+    }
+
+    private static var logs: [() -> Void] = []
+    private static var writes: [() -> Void] = []
+    private static var isEndOrdered = false
+
+    private static func orderEndOfTurn() {
+        guard !isEndOrdered else { return }
+        isEndOrdered = true
+        shared.eventLoop.execute { assumeIsolated { endTurn() } }
+    }
+
+    private static func endTurn() {
+        isEndOrdered = false
+        let (lines, frames) = (logs, writes)
+        logs.removeAll(keepingCapacity: true)
+        writes.removeAll(keepingCapacity: true)
+        for flush in lines { flush() }
+        for write in frames { write() }
+    }
 }
