@@ -99,6 +99,18 @@ extension Parameters {
     public static let maillogFile = Parameter.string(
         "maillog_file", "", programs: "", "A file for log lines in place of syslog; /dev/stdout writes to standard output.",
         discussion: "The file's name must begin with a prefix from maillog_file_prefixes.")
+    public static let maillogFormat = Parameter.words(
+        "maillog_format", "classic", of: ["classic", "json"], programs: "",
+        "How lines in maillog_file look: as Postfix writes them, or as JSON objects.",
+        discussion: "This parameter is new in Martlet. classic is what log analysers for Postfix read. With json each line is one "
+            + "object with time (RFC 3339, UTC), host, program, tag, pid, severity, message (the classic text) and the facts of the event, "
+            + "such as queue_id, event, client_address, sender, recipient, relay, the delays, dsn, status and reason; see martlet_log(5).")
+    public static let maillogJournal = Parameter.words(
+        "maillog_journal", "auto", of: ["auto", "yes", "no"], programs: "",
+        "Whether lines for the system logger go to journald with the facts of the event beside the classic text.",
+        discussion:
+            "This parameter is new in Martlet. auto does so where journald reads /dev/log anyway; no uses /dev/log always. It has no "
+            + "effect with maillog_file. Facts are journal fields with the prefix MARTLET_; see martlet_log(5).")
     public static let maillogFilePrefixes = Parameter.list(
         "maillog_file_prefixes", "/var, /dev/stdout", programs: "", "Where a maillog_file may be.")
     public static let mailSpoolDirectory = Parameter.string(
@@ -151,7 +163,8 @@ extension Parameters {
         parentDomainMatchesSubdomains.declaration, relayhost.declaration, queueDirectory.declaration, commandDirectory.declaration,
         daemonDirectory.declaration, dataDirectory.declaration, configDirectory.declaration, mailOwner.declaration,
         networkOwner.declaration, setgidGroup.declaration, defaultPrivs.declaration, defaultDatabaseType.declaration,
-        syslogName.declaration, syslogFacility.declaration, maillogFile.declaration, maillogFilePrefixes.declaration,
+        syslogName.declaration, syslogFacility.declaration, maillogFile.declaration, maillogFormat.declaration, maillogJournal.declaration,
+        maillogFilePrefixes.declaration,
         mailSpoolDirectory.declaration, importEnvironment.declaration, exportEnvironment.declaration,
         delayLoggingResolutionLimit.declaration, enableLongQueueIds.declaration, smtputf8Enable.declaration,
         emptyAddressRecipient.declaration, doubleBounceSender.declaration, lineLengthLimit.declaration, messageSizeLimit.declaration,

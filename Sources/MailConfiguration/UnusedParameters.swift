@@ -24,8 +24,8 @@ extension Parameters {
         "smtpd_authorized_xforward_hosts", "smtpd_command_filter", "smtpd_delay_reject", "smtpd_discard_ehlo_keyword_address_maps",
         "smtpd_history_flush_threshold", "smtpd_log_access_permit_actions", "smtpd_noop_commands", "smtpd_reject_footer",
         "smtpd_reject_unlisted_sender", "smtpd_sasl_auth_enable", "smtpd_sender_login_maps", "smtpd_tls_CAfile", "smtpd_tls_ask_ccert",
-        "smtpd_tls_auth_only", "smtpd_tls_mandatory_protocols", "smtpd_tls_protocols", "smtpd_tls_received_header", "syslog_facility",
-        "trace_service_name", "trigger_timeout", "virtual_mailbox_lock",
+        "smtpd_tls_auth_only", "smtpd_tls_mandatory_protocols", "smtpd_tls_protocols", "smtpd_tls_received_header", "trace_service_name",
+        "trigger_timeout", "virtual_mailbox_lock",
     ]
 
     /// Those of them whose setting disappoints nobody, so that it is no warning.

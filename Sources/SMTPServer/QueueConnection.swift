@@ -28,8 +28,8 @@ final class QueueConnection: QueueDoor {
         }
     }
 
-    func submit(_ envelope: Envelope) -> any Submission {
-        QueueSubmission(client: client, envelope: envelope, patience: patience)
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {
+        QueueSubmission(client: client, envelope: envelope, line: line, patience: patience)
     }
 }
 
@@ -37,6 +37,7 @@ final class QueueConnection: QueueDoor {
 private final class QueueSubmission: Submission {
     private let client: IPCClient
     private let envelope: Envelope
+    private let line: LogAnnouncement
     private let patience: TimeAmount
     private var stream: IPCStream?
     private var failure: String?
@@ -44,9 +45,10 @@ private final class QueueSubmission: Submission {
     /// Payload of a content frame.
     private static let frameSize = 65536
 
-    init(client: IPCClient, envelope: Envelope, patience: TimeAmount) {
+    init(client: IPCClient, envelope: Envelope, line: LogAnnouncement, patience: TimeAmount) {
         self.client = client
         self.envelope = envelope
+        self.line = line
         self.patience = patience
     }
 
@@ -101,6 +103,7 @@ private final class QueueSubmission: Submission {
         let opened = try await client.open()
         do throws(IPCError) {
             try await opened.send(CleanupFrame.submit, envelope.encoded)
+            try await opened.send(CleanupFrame.announce, line.encoded)
         } catch {
             opened.reset()
             throw error

@@ -3,19 +3,19 @@
 // Setting a later time costs nothing: the timer of the loop goes on, and finds when it fires that it is early. So a session whose timeout is
 // five minutes has one timer of the loop in five minutes, not one for each command.
 
-import NIOCore
+public import NIOCore
 
 /// Calls ``onTime`` when the deadline that was set last has passed.
 @ServiceActor
-final class DeadlineTimer {
-    var onTime: () -> Void = {}
+public final class DeadlineTimer {
+    public var onTime: () -> Void = {}
     private var deadline = NIODeadline.distantFuture
     private var running: (timer: Scheduled<Void>, fires: NIODeadline)?
 
-    init() {}
+    public init() {}
 
     /// Sets the deadline; the one before is of no account any more.
-    func set(_ deadline: NIODeadline) {
+    public func set(_ deadline: NIODeadline) {
         self.deadline = deadline
         guard deadline < .distantFuture else { return }
         if let running {
@@ -26,7 +26,7 @@ final class DeadlineTimer {
     }
 
     /// Stops for good or until the next ``set(_:)``.
-    func cancel() {
+    public func cancel() {
         deadline = .distantFuture
         running?.timer.cancel()
         running = nil

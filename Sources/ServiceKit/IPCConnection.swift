@@ -174,7 +174,7 @@ public final class IPCConnection {
         if outgoing.readableBytes >= IPCConnection.flushSize { return flush() }
         guard !isFlushOrdered else { return }
         isFlushOrdered = true
-        ServiceActor.loop.execute { ServiceActor.assumeIsolated { self.flush() } }
+        EndOfTurn.write { self.flush() }
     }
 
     func flush() {

@@ -100,9 +100,7 @@ enum CommandSurroundings {
     /// The log, if an ordinary user can write it.
     static func log(_ program: String, _ configuration: Configuration) -> MailLog? {
         let file = configuration[Parameters.maillogFile]
-        let name = configuration[Parameters.syslogName]
-        if file.isEmpty { return MailLog(program: program, syslogName: name, destination: .syslog) }
-        guard (try? FileDescriptor.open(file, [.writeOnly, .append, .noControllingTerminal])) != nil else { return nil }
-        return MailLog(program: program, syslogName: name, destination: .file(file))
+        if !file.isEmpty, (try? FileDescriptor.open(file, [.writeOnly, .append, .noControllingTerminal])) == nil { return nil }
+        return MailLog(program: program, configuration: configuration)
     }
 }
