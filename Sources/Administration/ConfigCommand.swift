@@ -129,7 +129,7 @@ struct ConfigCommand: ParsableCommand {
         do throws(ConfigurationErrors) {
             let edited = try Configuration(
                 text: String(decoding: bytes, as: UTF8.self), file: path, directory: directory, hostName: HostName.current
-            ) { _ in "file" }
+            ) { $0.hasPrefix("/") ? "file" : nil }
             for warning in edited.warnings where names.contains(where: { warning.text.contains($0) }) {
                 Diagnostics.warning(warning.description)
             }

@@ -213,14 +213,14 @@ struct ConfigurationCheck {
     /// What the program itself finds. What several services share is said once, without the place.
     private mutating func ask(_ entry: MasterEntry, program: String) {
         let answer = ProgramCheck(entry, program: program, directory: directory)
-        func add(_ text: String, to problems: inout [ConfigurationProblem], known: [ConfigurationProblem]) {
+        func isKnown(_ text: String) -> Bool {
             // Said already, by this check or by an earlier service.
-            let isKnown = (known + problems).contains { $0.text.hasSuffix(text) || text.hasSuffix($0.text) || $0.description == text }
-            if isKnown { return }
-            problems.append(
-                ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(entry.command): \(text)"))
+            (errors + warnings).contains { $0.text.hasSuffix(text) || text.hasSuffix($0.text) || $0.description == text }
         }
-        for text in answer.errors { add(text, to: &errors, known: []) }
-        for text in answer.warnings { add(text, to: &warnings, known: errors) }
+        func problem(_ text: String) -> ConfigurationProblem {
+            ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(entry.command): \(text)")
+        }
+        for text in answer.errors where !isKnown(text) { errors.append(problem(text)) }
+        for text in answer.warnings where !isKnown(text) { warnings.append(problem(text)) }
     }
 }

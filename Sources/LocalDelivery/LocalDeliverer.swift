@@ -1,6 +1,7 @@
 // One delivery request: one message, some recipients, all of its ends on this host.
 
 import LookupTables
+import MailConfiguration
 import MailLog
 import MailModel
 import ServiceKit
@@ -190,7 +191,8 @@ final class LocalDeliverer {
         let environment = CommandEnvironment(
             sender: sender, recipient: address, originalRecipient: top.originalAddress ?? top.address, localPart: part,
             client: message.envelope.client, user: user.map { ($0.name, $0.home, $0.shell) },
-            timeZone: ProcessSpawn.environmentVariable("TZ"), path: LocalSettings.commandPath)
+            timeZone: nil, path: LocalSettings.commandPath,
+            exported: EnvironmentList.variables(settings.exportEnvironment) { ProcessSpawn.environmentVariable($0) })
         let delivery = CommandDelivery(
             command: command, identity: runner, environment: environment.variables(allowed: LocalSettings.safeCharacters),
             directory: user?.home ?? "/", timeLimit: settings.commandTimeLimit, helperPath: helperPath)

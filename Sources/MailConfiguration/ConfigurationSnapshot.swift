@@ -14,20 +14,20 @@ public struct ConfigurationSnapshot: Hashable, Sendable {
     private let main: [UInt8]
     /// nil where there was no master.cf that could be read.
     private let master: [UInt8]?
-    /// First lines of files that `myorigin` named while it was checked.
-    private var firstLines: [String: String]
+    /// What values needed from outside while it was checked: first lines of files that `myorigin` names, the networks of interfaces.
+    private var outside: [String: String]
 
     /// A configuration that is in no file.
     public init(main: String, master: String, directory: String = "/etc/martlet", hostName: String = "localhost") {
         self.init(directory: directory, hostName: hostName, main: Array(main.utf8), master: Array(master.utf8))
     }
 
-    init(directory: String, hostName: String, main: [UInt8], master: [UInt8]?, firstLines: [String: String] = [:]) {
+    init(directory: String, hostName: String, main: [UInt8], master: [UInt8]?, outside: [String: String] = [:]) {
         self.directory = directory
         self.hostName = hostName
         self.main = main
         self.master = master
-        self.firstLines = firstLines
+        self.outside = outside
     }
 
     /// Reads the files of a directory. A missing main.cf is an error; one of master.cf is left to ``masterFile()``.
@@ -39,24 +39,24 @@ public struct ConfigurationSnapshot: Hashable, Sendable {
 
     /// The values, made with what is in the snapshot alone.
     public func configuration(overrides: Configuration.Overrides = []) throws(ConfigurationErrors) -> Configuration {
-        let lines = firstLines
+        let lines = outside
         return try make(overrides) { lines[$0] }
     }
 
     /// The values, made with other files too where they name some; what these said becomes part of the snapshot.
     public mutating func check(overrides: Configuration.Overrides = []) throws(ConfigurationErrors) -> Configuration {
-        let reader = FirstLineReader(firstLines)
-        defer { firstLines = reader.known }
+        let reader = OutsideReader(outside)
+        defer { outside = reader.known }
         return try make(overrides) { reader.line(of: $0) }
     }
 
     private func make(
-        _ overrides: Configuration.Overrides, _ readFirstLine: @escaping (String) -> String?
+        _ overrides: Configuration.Overrides, _ readOutside: @escaping (String) -> String?
     ) throws(ConfigurationErrors) -> Configuration {
         let services = try? masterFile()
         return try Configuration(
             bytes: main, overrides: overrides, file: directory + "/main.cf", directory: directory, hostName: hostName,
-            transports: services.map { Set($0.entries.map(\.service)) }, readFirstLine: readFirstLine)
+            transports: services.map { Set($0.entries.map(\.service)) }, readOutside: readOutside)
     }
 
     /// master.cf; throws every error of it.
@@ -68,15 +68,17 @@ public struct ConfigurationSnapshot: Hashable, Sendable {
     }
 }
 
-/// Reads first lines of files, and each file once.
-private final class FirstLineReader {
+/// Asks the system, and each question once.
+private final class OutsideReader {
     private(set) var known: [String: String]
 
     init(_ known: [String: String]) { self.known = known }
 
     func line(of path: String) -> String? {
         if let line = known[path] { return line }
-        let line = ConfigurationFiles.firstLine(path)
+        let line =
+            path == "interfaces"
+            ? InterfaceAddresses.networks().map(\.description).joined(separator: " ") : ConfigurationFiles.firstLine(path)
         known[path] = line
         return line
     }
@@ -101,7 +103,7 @@ extension ConfigurationSnapshot {
         add(main)
         // An empty master.cf and none are the same to whoever reads it: there are no services.
         add(master ?? [])
-        for (path, line) in firstLines.sorted(by: { $0.key < $1.key }) {
+        for (path, line) in outside.sorted(by: { $0.key < $1.key }) {
             add(Array(path.utf8))
             add(Array(line.utf8))
         }
@@ -123,6 +125,6 @@ extension ConfigurationSnapshot {
         func text(_ part: [UInt8]) -> String { String(decoding: part, as: UTF8.self) }
         var lines: [String: String] = [:]
         for index in stride(from: 4, to: parts.count, by: 2) { lines[text(parts[index])] = text(parts[index + 1]) }
-        self.init(directory: text(parts[0]), hostName: text(parts[1]), main: parts[2], master: parts[3], firstLines: lines)
+        self.init(directory: text(parts[0]), hostName: text(parts[1]), main: parts[2], master: parts[3], outside: lines)
     }
 }

@@ -27,12 +27,15 @@ extension Parameters {
         "The domains whose mail is delivered by local_transport.",
         discussion: "Words are domains, /file/name for a file of words, type:table, and !word to exclude.")
     public static let mynetworks = Parameter.list(
-        "mynetworks", "", note: "127.0.0.0/8 [::1]/128", programs: "smtpd", "The networks of clients that are trusted to relay mail.",
+        "mynetworks", "", note: "what mynetworks_style says", programs: "smtpd", "The networks of clients that are trusted to relay mail.",
         discussion: "Words are addresses, networks (address/bits), /file/name, type:table, and !word to exclude. An IPv6 address is "
             + "written in square brackets.")
     public static let mynetworksStyle = Parameter.words(
-        "mynetworks_style", "host", of: ["host"], programs: "smtpd",
-        "How the default of mynetworks is made; only host (this host itself) is offered.")
+        "mynetworks_style", "host", of: ["host", "subnet", "class"], programs: "smtpd",
+        "How the default of mynetworks is made from the interfaces of inet_interfaces.",
+        discussion:
+            "host trusts this host itself, subnet the networks it is directly connected to, class whole networks of class A, B or C. "
+            + "127.0.0.0/8 counts as this host. Set mynetworks itself where the network is not under your own control.")
     public static let inetInterfaces = Parameter.list(
         "inet_interfaces", "all", programs: "master smtp",
         "The addresses on which this system receives mail: all, loopback-only, or host names and addresses.")

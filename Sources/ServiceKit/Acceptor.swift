@@ -3,6 +3,7 @@
 // Without descriptors left (EMFILE) it stops accepting for a second instead of spinning ("mistakes of others"). After SIGHUP or the end of
 // master it accepts no more and lets sessions finish; after SIGTERM it waits for them a bounded time.
 
+import MailConfiguration
 import MailLog
 import SystemKit
 
@@ -24,10 +25,12 @@ struct Acceptor {
         }
         /// Until when nothing is accepted, for want of descriptors.
         var pausedUntil: Int64?
-        var room = PreambleRoom()
+        let room = PreambleRoom()
+        let dog = LoopWatchdog(seconds: context.configuration[Parameters.daemonTimeout], now: SystemClock.monotonic())
         while true {
             let now = SystemClock.monotonic()
             room.expire(now: now)
+            watch(dog, now: now)
             if let until = pausedUntil, until <= now { pausedUntil = nil }
             var interests = [Polling.Interest(signals, .read), Polling.Interest(wake, .read)]
             if !context.options.isStandAlone { interests.append(Polling.Interest(ServiceOptions.lifetimeDescriptor, .read)) }
@@ -39,7 +42,7 @@ struct Acceptor {
             }
             let ready: [Int]
             do {
-                let deadline = [pausedUntil, room.nextDeadline].compactMap { $0 }.min()
+                let deadline = [pausedUntil, room.nextDeadline, dog.deadline].compactMap { $0 }.min()
                 ready = try Polling.wait(interests, milliseconds: deadline.map { Int((max(0, $0 - now) + 999) / 1000) })
             } catch {
                 context.log.fatal("\(error)")
@@ -49,23 +52,23 @@ struct Acceptor {
             for index in ready where (firstSilent..<firstListener).contains(index) { take(room.leave(interests[index].descriptor)) }
             for index in ready {
                 switch index {
-                case 0: handleSignal(&room)
+                case 0: handleSignal(room)
                 case 1: drainWakePipe()
-                case 2 where firstSilent == 3: drain(patience: nil, &room)
+                case 2 where firstSilent == 3: drain(patience: nil, room)
                 case firstSilent..<firstListener: break
                 default:
-                    if !acceptAll(listeners[index - firstListener], &room) { pausedUntil = now + 1_000_000 }
+                    if !acceptAll(listeners[index - firstListener], room) { pausedUntil = now + 1_000_000 }
                 }
             }
         }
     }
 
     /// Accepts what waits at a listener; false when the system has no descriptors left.
-    private func acceptAll(_ listener: Int32, _ room: inout PreambleRoom) -> Bool {
+    private func acceptAll(_ listener: Int32, _ room: PreambleRoom) -> Bool {
         for _ in 0..<64 {
             do {
                 guard let accepted = try Sockets.accept(listener) else { return true }
-                hand(over: accepted.release(), &room)
+                hand(over: accepted.release(), room)
                 if !status.isAvailable { return true }
             } catch {
                 context.log.warning("accept connection: \(error.reason)")
@@ -75,7 +78,7 @@ struct Acceptor {
         return true
     }
 
-    private func hand(over raw: Int32, _ room: inout PreambleRoom) {
+    private func hand(over raw: Int32, _ room: PreambleRoom) {
         switch listening {
         case .programs: take(room.enter(raw, now: SystemClock.monotonic()))
         case .network:
@@ -84,6 +87,17 @@ struct Acceptor {
             ServiceActor.start {
                 Handlers.current?.accept(AcceptedConnection(descriptor: raw, sideChannel: -1, peer: peer))
             }
+        }
+    }
+
+    /// Asks the loop for a sign of life, and ends the program when there is none for long.
+    private func watch(_ dog: LoopWatchdog, now: Int64) {
+        switch dog.check(now: now) {
+        case .fine: break
+        case .ask: ServiceActor.start { dog.answer(now: SystemClock.monotonic()) }
+        case .stuck:
+            context.log.fatal("watchdog timeout")
+            ProcessSpawn.exit(1)
         }
     }
 
@@ -100,7 +114,7 @@ struct Acceptor {
     }
 
     /// Those accepted before the end are heard out: a client that has only just connected is not to be sent away.
-    private func empty(_ room: inout PreambleRoom) {
+    private func empty(_ room: PreambleRoom) {
         while let deadline = room.nextDeadline {
             let descriptors = room.descriptors
             let left = Int((max(0, deadline - SystemClock.monotonic()) + 999) / 1000)
@@ -110,9 +124,9 @@ struct Acceptor {
         }
     }
 
-    private func handleSignal(_ room: inout PreambleRoom) {
+    private func handleSignal(_ room: PreambleRoom) {
         guard let signal = nextSignal() else { return }
-        drain(patience: signal == .hangUp ? nil : Acceptor.terminationPatience, &room)
+        drain(patience: signal == .hangUp ? nil : Acceptor.terminationPatience, room)
     }
 
     private func nextSignal() -> Signal? {
@@ -126,8 +140,8 @@ struct Acceptor {
     }
 
     /// Finishes and ends the program. SIGTERM during a patient drain makes it impatient.
-    private func drain(patience: Int?, _ room: inout PreambleRoom) -> Never {
-        empty(&room)
+    private func drain(patience: Int?, _ room: PreambleRoom) -> Never {
+        empty(room)
         ServiceActor.start {
             await Handlers.current?.drain()
             context.log.flush()

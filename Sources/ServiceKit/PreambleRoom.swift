@@ -6,8 +6,8 @@
 import MailIPC
 import SystemKit
 
-/// The waiting room for preambles. Not copyable: it owns descriptors.
-struct PreambleRoom: ~Copyable {
+/// The waiting room for preambles. It owns its descriptors.
+final class PreambleRoom {
     /// What became of a connection.
     enum Word: Hashable, Sendable {
         /// A client, with its side channel or -1. Both descriptors are the caller's.
@@ -34,7 +34,7 @@ struct PreambleRoom: ~Copyable {
     var nextDeadline: Int64? { silent.first?.deadline }
 
     /// Takes a connection that was just accepted: its word, if it has one already.
-    mutating func enter(_ descriptor: Int32, now: Int64) -> Word? {
+    func enter(_ descriptor: Int32, now: Int64) -> Word? {
         if (try? Polling.isReadable(descriptor, within: 0)) == true { return Self.word(descriptor) }
         if silent.count >= Self.limit { _ = FileDescriptor(owning: silent.removeFirst().descriptor) }
         silent.append((descriptor, now + Self.patience))
@@ -42,14 +42,14 @@ struct PreambleRoom: ~Copyable {
     }
 
     /// The word of one that became readable.
-    mutating func leave(_ descriptor: Int32) -> Word? {
+    func leave(_ descriptor: Int32) -> Word? {
         guard let position = silent.firstIndex(where: { $0.descriptor == descriptor }) else { return nil }
         silent.remove(at: position)
         return Self.word(descriptor)
     }
 
     /// Closes those whose time is over.
-    mutating func expire(now: Int64) {
+    func expire(now: Int64) {
         while let first = silent.first, first.deadline <= now {
             silent.removeFirst()
             _ = FileDescriptor(owning: first.descriptor)

@@ -80,6 +80,12 @@ enum CommandSurroundings {
         }
     }
 
+    /// Keeps the variables that `import_environment` names: nothing else of the caller's reaches libraries and programs from here on.
+    static func cleanEnvironment(_ configuration: Configuration) {
+        ProcessSpawn.replaceEnvironment(
+            EnvironmentList.variables(configuration[Parameters.importEnvironment]) { ProcessSpawn.environmentVariable($0) })
+    }
+
     /// Says a line on standard error: `sendmail: fatal: ...`.
     static func say(_ line: String) {
         // There is nowhere else to say it.

@@ -24,7 +24,7 @@ struct OfflineQueue {
     }
 
     /// Calls `body` with each message, directory by directory, oldest first. Files that are no messages, or gone meanwhile, are left out.
-    func forEach(_ body: (QueueEntry) -> Void) {
+    func visit(_ body: (QueueEntry) -> Void) {
         for (directory, place) in Self.places {
             for id in ((try? directories.ids(in: directory)) ?? []).sorted() {
                 let path = directories.path(directory, id)

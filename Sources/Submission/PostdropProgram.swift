@@ -18,6 +18,7 @@ public enum PostdropProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: try option(CommandSurroundings.words()))
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            CommandSurroundings.cleanEnvironment(loaded)
             try AuthorizedUsers(Parameters.authorizedSubmitUsers, loaded).requireCaller(to: "submit mail")
             try drop(loaded)
             PickupNotice.send(queueDirectory: loaded[Parameters.queueDirectory])

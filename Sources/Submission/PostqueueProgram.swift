@@ -28,6 +28,7 @@ public enum PostqueueProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: option)
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            CommandSurroundings.cleanEnvironment(loaded)
             try authorize(action, loaded)
             try perform(action, queueDirectory: loaded[Parameters.queueDirectory])
             ProcessSpawn.exit(CommandStatus.ok.rawValue)
@@ -90,7 +91,7 @@ public enum PostqueueProgram {
             if action == .list || action == .listJSON, let offline = OfflineQueue(queueDirectory: queueDirectory) {
                 CommandSurroundings.say("postqueue: warning: Mail system is down -- accessing queue directly (\(error))")
                 var listing = Listing(asJSON: action == .listJSON)
-                offline.forEach { listing.add($0) }
+                offline.visit { listing.add($0) }
                 return listing.finish()
             }
             throw CommandFailure(.unavailable, "Queue report unavailable - mail system is down (\(error))")

@@ -24,7 +24,7 @@ import Testing
 
     @Test func whoSpeaksAtOnceIsServedAtOnce() throws {
         try withListener { listener, path in
-            var room = PreambleRoom()
+            let room = PreambleRoom()
             let (accepted, client) = try pair(listener, path)
             try RawDescriptor.write([IPCPreamble.plain], to: client)
             #expect(room.enter(accepted, now: 0) == .client(accepted, sideChannel: -1))
@@ -36,7 +36,7 @@ import Testing
 
     @Test func silenceHoldsNobodyUpAndHasAnEnd() throws {
         try withListener { listener, path in
-            var room = PreambleRoom()
+            let room = PreambleRoom()
             let silent = try pair(listener, path)
             let late = try pair(listener, path)
             let gone = try pair(listener, path)
@@ -61,7 +61,7 @@ import Testing
 
     @Test func rubbishIsNoClient() throws {
         try withListener { listener, path in
-            var room = PreambleRoom()
+            let room = PreambleRoom()
             let (accepted, client) = try pair(listener, path)
             try RawDescriptor.write([0xFF], to: client)
             #expect(room.enter(accepted, now: 0) == .wakeUp)
@@ -72,7 +72,7 @@ import Testing
 
     @Test func theRoomHasBounds() throws {
         try withListener { listener, path in
-            var room = PreambleRoom()
+            let room = PreambleRoom()
             var clients: [Int32] = []
             for number in 0..<(PreambleRoom.limit + 2) {
                 let (accepted, client) = try pair(listener, path)

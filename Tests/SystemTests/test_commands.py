@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from dialogue import Dialogue
-from harness import BIN, wait_until
+from harness import BIN, free_port, wait_until
 
 HEADER = "From: Phil <phil@sender.test>\r\nTo: anna@sender.test\r\nSubject: {}\r\n\r\n"
 
@@ -318,13 +318,14 @@ def test_config_comments_out(alone):
 
 def test_check_finds_what_only_the_programs_know(story):
     host = story.host("sender.test", users=["anna"], main={"smtpd_recipient_restrictions": "permit_mynetworks, reject_unnauth_destination"})
-    host.smtpd_options = ["smtpd_tls_security_level=may", f"smtpd_tls_cert_file={story.base}/missing.pem"]
+    line = len((host.config / "master.cf").read_text().splitlines()) + 1
+    host.master_extra = f"127.0.0.1:{free_port()} inet n n n - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_tls_cert_file={story.base}/missing.pem\n"
     host.write_configuration()
     said = host.martlet("check")
     text = said.stderr.decode()
     assert said.returncode == 78, text
-    assert re.search(r"master\.cf:2: the service 127\.0\.0\.1:\d+: smtpd: .*", text), text
-    assert "reject_unnauth_destination" in text, text
+    assert re.search(r"master\.cf:2: the service 127\.0\.0\.1:\d+: smtpd: .*reject_unnauth_destination", text), text
+    assert re.search(rf"master\.cf:{line}: the service 127\.0\.0\.1:\d+: smtpd: .*missing\.pem", text), text
     report = json.loads(host.martlet("check", "--json").stdout)
     assert not report["ok"] and all(e["file"].endswith("master.cf") for e in report["errors"]), report
     assert host.martlet("start").returncode == 78
