@@ -324,7 +324,7 @@ def test_check_finds_what_only_the_programs_know(story):
     said = host.martlet("check")
     text = said.stderr.decode()
     assert said.returncode == 78, text
-    assert re.search(r"master\.cf:2: the service 127\.0\.0\.1:\d+: smtpd: .*reject_unnauth_destination", text), text
+    assert re.search(r"master\.cf:2: the service 127\.0\.0\.1:\d+: smtpd: unknown smtpd restriction: \"reject_unnauth_destination\"", text), text
     assert re.search(rf"master\.cf:{line}: the service 127\.0\.0\.1:\d+: smtpd: .*missing\.pem", text), text
     report = json.loads(host.martlet("check", "--json").stdout)
     assert not report["ok"] and all(e["file"].endswith("master.cf") for e in report["errors"]), report
