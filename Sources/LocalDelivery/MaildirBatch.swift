@@ -1,0 +1,102 @@
+// Deliveries into Maildirs that are made durable together.
+//
+// Each message is written to `tmp` when its turn comes; the batch is committed before anything else is done or said. The order, and why: write-back
+// of all files is started, so that the disk works on all at once; each file is synced (fdatasync), so that no name in `new` ever stands for
+// less than the whole message; each is renamed into `new`; each `new` is synced, because until then a name may be lost with the power. Only
+// then may anybody hear that the message is delivered (DESIGN.md, section 1.1; ARCHITECTURE.md, S4).
+//
+// A crash before the rename leaves a file in `tmp`, which mail readers clean up after 36 hours (maildir(5)); after it, a message that the
+// queue may deliver a second time.
+// Security: names are used with the rights of the mailbox's owner only; descriptors that are open need no rights.
+
+import SystemKit
+
+/// Messages that are written and not yet durable.
+final class MaildirBatch {
+    /// One message in `tmp`.
+    struct Entry {
+        let identity: DeliveryIdentity
+        /// Open; closed by the commit.
+        let descriptor: Int32
+        let temporary: String
+        let final: String
+        /// The directory `new`.
+        let directory: String
+    }
+
+    private var entries: [Entry] = []
+    /// Makes names unique within the process (maildir(5)).
+    private var sequence = 0
+
+    init() {}
+
+    deinit { for entry in entries { _ = FileDescriptor(owning: entry.descriptor) } }
+
+    var count: Int { entries.count }
+
+    func nextSequence() -> Int {
+        sequence += 1
+        return sequence
+    }
+
+    /// - Returns: where the result of ``commit()`` stands.
+    func add(_ entry: Entry) -> Int {
+        entries.append(entry)
+        return entries.count - 1
+    }
+
+    /// Makes everything durable and empties the batch.
+    ///
+    /// - Returns: for each entry nil, or why it is not delivered; then nothing of it is left, unless the rename was done: it may be delivered
+    ///   a second time.
+    func commit() -> [SystemError?] {
+        let batch = entries
+        entries = []
+        var results: [SystemError?] = []
+        if batch.count > 1 {
+            for entry in batch {
+                // Only a hint to begin: an error shows again at fdatasync.
+                try? FileDescriptor.borrowing(entry.descriptor) { open throws(SystemError) in try open.startWriteback() }
+            }
+        }
+        for entry in batch {
+            let file = FileDescriptor(owning: entry.descriptor)
+            do {
+                try file.synchronizeData()
+                results.append(nil)
+            } catch {
+                results.append(error)
+            }
+        }
+        for identity in Set(batch.map(\.identity)) {
+            let mine = batch.indices.filter { batch[$0].identity == identity }
+            do throws(SystemError) {
+                try identity.perform { () throws(SystemError) in MaildirBatch.name(batch, mine, &results) }
+            } catch {
+                for index in mine { results[index] = results[index] ?? error }
+            }
+        }
+        return results
+    }
+
+    /// With the owner's rights: the names.
+    private static func name(_ batch: [Entry], _ mine: [Int], _ results: inout [SystemError?]) {
+        for index in mine {
+            do throws(SystemError) {
+                if let error = results[index] { throw error }
+                try Files.rename(batch[index].temporary, batch[index].final)
+            } catch {
+                results[index] = error
+                // Mail readers remove it some day, where this fails.
+                try? Files.unlink(batch[index].temporary)
+            }
+        }
+        for directory in Set(mine.filter { results[$0] == nil }.map { batch[$0].directory }) {
+            do throws(SystemError) {
+                try Files.synchronizeDirectory(directory)
+            } catch {
+                for index in mine where results[index] == nil && batch[index].directory == directory { results[index] = error }
+            }
+        }
+    }
+}
