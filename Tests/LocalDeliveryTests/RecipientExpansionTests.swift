@@ -246,13 +246,6 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         test.settings.luserRelay = "nosuch2@x"
         #expect(try test.deliver("nosuch").first?.action == .bounced)
     }
-
-    @Test func unsupportedParametersDefer() throws {
-        let test = try TestSurroundings()
-        try test.addUser("bob")
-        test.settings.unsupported = ["mailbox_transport"]
-        #expect(try test.deliver("bob").first?.action == .deferred)
-    }
 }
 
 @Suite struct ForwardFileTests {

@@ -49,6 +49,7 @@ final class FakeQueue: QueueDoor {
     var verdicts: [String: RecipientVerdict] = [:]
     var isAway = false
     var answer: SubmissionResult?
+    var free: Int64? = .max
     private(set) var messages: [(envelope: Envelope, content: [UInt8], pieces: Int)] = []
     private(set) var cancelled = 0
 
@@ -58,6 +59,7 @@ final class FakeQueue: QueueDoor {
         if isAway { return (nil, "cannot connect") }
         return (verdicts[recipient.logForm] ?? RecipientVerdict(.other, .known), "")
     }
+    func freeSpace() async -> Int64? { isAway ? nil : free }
     func submit(_ envelope: Envelope) -> any Submission { FakeSubmission(self, envelope) }
 
     fileprivate func take(_ envelope: Envelope, _ content: [UInt8], _ pieces: Int) -> SubmissionResult {
