@@ -82,7 +82,8 @@ def test_header_lines_over_998_octets_arrive_whole_and_legal(pair):
     receiver.wait_for_mail("matt")
     raw = only(receiver.raw_messages("matt"))
     assert max(len(line) for line in raw.split(b"\n")) <= 998
-    assert words.encode() in b" ".join(raw.replace(b"\n ", b" ").replace(b"\n\t", b" ").split())
+    # Folded where white space was: unfolding gives the field back (RFC 5322 section 2.2.3).
+    assert b"\nSubject: " + words.encode() + b"\n" in raw.replace(b"\n ", b" ")
 
 
 def test_a_message_that_is_refused_after_its_content_leaves_no_transaction(story):
@@ -224,7 +225,9 @@ def test_deep_mime_is_passed_on(pair):
         c.ehlo()
         head = "From: phil@sender.test\r\nSubject: deep\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b0\r\n\r\n"
         assert c.transaction("matt@receiver.test", head + parts + "\xe4\r\n.\r\n")[0] == 250
-    assert only(receiver.wait_for_mail("matt"))["Subject"] == "deep"
+    # Python's own parser gives up on it.
+    wait_until(lambda: receiver.raw_messages("matt"), "the message arrives", context=receiver.explain)
+    assert b"\nSubject: deep\n" in only(receiver.raw_messages("matt"))
 
 
 def test_a_year_of_zones_in_dates(alone):
