@@ -10,6 +10,7 @@ deferred message in memory, so that it has nothing to know; its start is `postfi
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import free_port, wait_until
 from processes import process_cpu, proportional_kilobytes
@@ -75,7 +76,7 @@ def multiply(mta, count):
 
 def settle(mta, started):
     """Seconds from `started` to the last moment at which the queue manager used CPU, once it has used none for a second."""
-    last, moment = -1.0, started
+    last, moment = -1.0, time.monotonic()
     while time.monotonic() - moment < 1.0:
         used, is_there = process_cpu(mta.root_pid(), "qmgr")
         if not is_there or used > last + 0.005:
@@ -100,12 +101,15 @@ def measure(bench):
             bench.progress(f"{count} deferred messages made in {time.monotonic() - made:.0f} s")
             log = GrowingLog(mta.log_path)
             started = time.monotonic()
-            mta.start_again()
-            listens = time.monotonic() - started
-            bench.own.send(mta.port, "matt@receiver.test", 1, 1, 300, True)
-            log.wait_for(1, mta)
-            new = time.monotonic() - started
-            known = settle(mta, started)
+            # It watches from the start, beside what follows.
+            with ThreadPoolExecutor(1) as pool:
+                settled = pool.submit(settle, mta, started)
+                mta.start_again()
+                listens = time.monotonic() - started
+                bench.own.send(mta.port, "matt@receiver.test", 1, 1, 300, True)
+                log.wait_for(1, mta)
+                new = time.monotonic() - started
+                known = settled.result()
             total, by_name = proportional_kilobytes(mta.root_pid())
             values = {"listens": listens, "new_mail": new, "known": known, "qmgr_megabytes": by_name["qmgr"][1] / 1024, "megabytes": total / 1024}
             if count <= FEW:
