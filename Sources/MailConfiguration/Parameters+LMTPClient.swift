@@ -10,10 +10,10 @@ extension Parameters {
     public static let lmtpTcpPort = Parameter.string(
         "lmtp_tcp_port", "24", required: true, programs: "smtp", "The port where a next hop names none.")
     public static let lmtpMXAddressLimit = Parameter.integer(
-        "lmtp_mx_address_limit", "0", in: ParameterBounds.count, programs: "smtp",
+        "lmtp_mx_address_limit", "5", in: ParameterBounds.count, programs: "smtp",
         "How many addresses are tried in one attempt; 0 for no limit.")
     public static let lmtpMXSessionLimit = Parameter.integer(
-        "lmtp_mx_session_limit", "0", in: ParameterBounds.count, programs: "smtp",
+        "lmtp_mx_session_limit", "2", in: ParameterBounds.count, programs: "smtp",
         "How many sessions are begun in one attempt; 0 for no limit.")
     public static let lmtpAssumeFinal = Parameter.flag(
         "lmtp_assume_final", false, programs: "smtp", "Whether a successful delivery to a server without DSN counts as final.")

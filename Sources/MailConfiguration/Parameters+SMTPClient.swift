@@ -41,8 +41,8 @@ extension Parameters {
         "smtp_pix_workarounds", "", programs: "smtp", "Accepted for Postfix configurations; nothing is worked around.")
     public static let smtpTcpPort = Parameter.string(
         "smtp_tcp_port", "smtp", required: true, programs: "smtp", "The port where a next hop names none.")
-    public static let smtpPerRecordDeadline = Parameter.flag(
-        "smtp_per_record_deadline", false, programs: "smtp", "Accepted for Postfix configurations: timeouts always limit whole replies.")
+    public static let smtpPerRequestDeadline = Parameter.flag(
+        "smtp_per_request_deadline", false, programs: "smtp", "Accepted for Postfix configurations: timeouts always limit whole replies.")
     public static let smtpBindAddress = Parameter.string(
         "smtp_bind_address", "", programs: "smtp",
         "The local IPv4 address of outgoing connections; empty leaves the choice to the system.")
@@ -142,7 +142,7 @@ extension Parameters {
         smtpMXAddressLimit.declaration, smtpMXSessionLimit.declaration, smtpFallbackRelay.declaration, smtpRandomizeAddresses.declaration,
         smtpDeferIfNoMXAddressFound.declaration, smtpBalanceInetProtocols.declaration, ignoreMXLookupError.declaration,
         disableDNSLookups.declaration, bestMXTransport.declaration, smtpDNSSupportLevel.declaration, smtpPixWorkarounds.declaration,
-        smtpTcpPort.declaration, smtpPerRecordDeadline.declaration, smtpBindAddress.declaration,
+        smtpTcpPort.declaration, smtpPerRequestDeadline.declaration, smtpBindAddress.declaration,
         smtpBindAddress6.declaration, smtpConnectTimeout.declaration, smtpStarttlsTimeout.declaration, smtpMailTimeout.declaration,
         smtpRcptTimeout.declaration, smtpDataInitTimeout.declaration, smtpDataXferTimeout.declaration, smtpDataDoneTimeout.declaration,
         smtpRsetTimeout.declaration, smtpQuitTimeout.declaration, smtpDestinationConcurrencyLimit.declaration,

@@ -6,7 +6,7 @@ extension Parameters {
     /// Names that have no effect. Setting one to anything but its default is a warning.
     public static let withoutEffect: Set<String> = [
         "backwards_bounce_logfile_compatibility", "best_mx_transport", "biff",
-        "bounce_template_file",
+
         "compatibility_level", "confirm_delay_cleared", "daemon_timeout", "data_directory",
         "defer_service_name", "duplicate_filter_limit", "enable_long_queue_ids",
         "error_notice_recipient", "export_environment", "fork_attempts", "fork_delay",
@@ -16,7 +16,7 @@ extension Parameters {
 
         "max_use", "mynetworks_style",
 
-        "smtp_host_lookup", "smtp_per_record_deadline", "smtp_pix_workarounds", "smtp_sasl_auth_enable",
+        "smtp_host_lookup", "smtp_per_request_deadline", "smtp_pix_workarounds", "smtp_sasl_auth_enable",
         "smtp_send_xforward_command",
         "smtpd_authorized_xclient_hosts",
         "smtpd_authorized_xforward_hosts",
@@ -30,7 +30,7 @@ extension Parameters {
     static let harmlessWithoutEffect: Set<String> = [
         "backwards_bounce_logfile_compatibility", "biff", "compatibility_level", "data_directory", "duplicate_filter_limit",
         "enable_long_queue_ids",
-        "fork_attempts", "fork_delay", "hash_queue_depth", "hash_queue_names", "ipc_idle", "max_use", "smtp_per_record_deadline",
+        "fork_attempts", "fork_delay", "hash_queue_depth", "hash_queue_names", "ipc_idle", "max_use", "smtp_per_request_deadline",
         "smtp_pix_workarounds",
     ]
 }

@@ -90,8 +90,6 @@ struct ClientParameters: Sendable {
         self.isLMTP = isLMTP
         if isLMTP {
             defaultPort = 24
-            addressLimit = 0
-            sessionLimit = 0
             connectTimeout = 0
         }
     }

@@ -25,7 +25,7 @@ def test_mailbox_transport_delivers_by_lmtp(story, sink):
         assert c.transaction("box@sender.test", HEADER.format("direct") + "x\r\n.\r\n")[0] == 250
         assert c.transaction("list@sender.test", HEADER.format("by alias") + ".x\r\n.\r\n")[0] == 250
     # The line of the other agent is the only one for the recipient.
-    host.wait_for_log(r"smtp\[\d+\]: \w+: to=<box@sender\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:\d+, .*dsn=2\.0\.0, status=sent \(250 2\.0\.0 kept \d\)", 2)
+    host.wait_for_log(r"smtp\[\d+\]: \w+: to=<box@sender\.test>, (?:orig_to=\S+ )?relay=127\.0\.0\.1\[127\.0\.0\.1\]:\d+, .*dsn=2\.0\.0, status=sent \(250 2\.0\.0 kept \d\)", 2)
     host.wait_for_log(r"smtp\[\d+\]: \w+: to=<gone@sender\.test>, orig_to=<list@sender\.test>, .*dsn=5\.1\.1, status=bounced")
     report = host.wait_for_mail("phil")[0]
     assert report.get_content_type() == "multipart/report" and "list@sender.test" in report.as_string()
