@@ -109,7 +109,7 @@ extension Parameters {
             ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
             + "where it is named.")
     public static let lmtpTLSLoglevel = Parameter.integer(
-        "lmtp_tls_loglevel", "1", in: 0...4, programs: "smtp", "How much is logged about TLS.")
+        "lmtp_tls_loglevel", "0", in: 0...4, programs: "smtp", "How much is logged about TLS: 0 nothing, 1 and above each session.")
 
     static let lmtpClientGroup: [ParameterDeclaration] = [
         lmtpLHLOName.declaration, lmtpLHLOTimeout.declaration, lmtpTcpPort.declaration, lmtpMXAddressLimit.declaration,

@@ -135,7 +135,7 @@ extension Parameters {
             ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
             + "where it is named.")
     public static let smtpTLSLoglevel = Parameter.integer(
-        "smtp_tls_loglevel", "1", in: 0...4, programs: "smtp", "How much is logged about TLS.")
+        "smtp_tls_loglevel", "0", in: 0...4, programs: "smtp", "How much is logged about TLS: 0 nothing, 1 and above each session.")
 
     static let smtpClientGroup: [ParameterDeclaration] = [
         smtpHELOName.declaration, smtpHELOTimeout.declaration, smtpAlwaysSendEHLO.declaration, smtpNeverSendEHLO.declaration,

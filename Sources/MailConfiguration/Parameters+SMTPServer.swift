@@ -144,7 +144,7 @@ extension Parameters {
     public static let smtpdTLSReceivedHeader = Parameter.flag(
         "smtpd_tls_received_header", false, programs: "smtpd", "Whether the Received field names TLS version and cipher.")
     public static let smtpdTLSLoglevel = Parameter.integer(
-        "smtpd_tls_loglevel", "1", in: 0...4, programs: "smtpd", "How much is logged about TLS.")
+        "smtpd_tls_loglevel", "0", in: 0...4, programs: "smtpd", "How much is logged about TLS: 0 nothing, 1 and above each session.")
     public static let smtpdStarttlsTimeout = Parameter.time(
         "smtpd_starttls_timeout", "300s", programs: "smtpd", "How long the TLS handshake may take.")
     public static let smtpdSaslAuthEnable = Parameter.flag(

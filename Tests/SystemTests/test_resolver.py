@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import PATIENCE, Instance, NameServer
+from harness import PATIENCE, Instance, NameServer, wait_until
 
 A, CNAME, PTR, MX, TXT, AAAA, TLSA = 1, 5, 12, 15, 16, 28, 52
 SECURE, INSECURE, BOGUS = 0, 1, 2
@@ -17,9 +17,11 @@ class Resolver:
     """A client of the resolver protocol (ARCHITECTURE.md, "IPC catalogue")."""
 
     def __init__(self, instance):
+        path = instance.queue / "private" / "resolver"
+        wait_until(path.exists, "master has made the socket", context=instance.explain)
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(str(instance.queue / "private" / "resolver"))
+        self.socket.connect(str(path))
         self.socket.sendall(b"N")
         self.stream = 0
         assert self.frame()[1] == 1, "the server greets"

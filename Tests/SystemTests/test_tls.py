@@ -72,7 +72,7 @@ def relay(story, level, certificate_name, **more):
     """sender.test relays everything to mail.receiver.test, which shows a certificate of that name."""
     certificate = Certificate(story.base / "tls", certificate_name)
     receiver = story.host("receiver.test", users=["matt"], main=certificate.smtpd | {"smtpd_tls_received_header": "yes"})
-    sender = story.host("sender.test", users=["phil"], main={"smtp_tls_security_level": level, "relayhost": f"receiver.test:{receiver.port}", **{k: v.format(ca=certificate.certificate) for k, v in more.items()}})
+    sender = story.host("sender.test", users=["phil"], main={"smtp_tls_security_level": level, "smtp_tls_loglevel": "1", "relayhost": f"receiver.test:{receiver.port}", **{k: v.format(ca=certificate.certificate) for k, v in more.items()}})
     receiver.start()
     sender.start()
     sender.send("phil@sender.test", ["matt@receiver.test"], MESSAGE)
