@@ -74,7 +74,7 @@ let package = Package(
             ]),
 
         // services
-        room("MailLog", ["SystemKit"]),
+        room("MailLog", ["SystemKit", "MailConfiguration"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CCDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
@@ -142,7 +142,7 @@ let package = Package(
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
         tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog", "SystemKit"]),
+        tests("MailLogTests", ["MailLog", "MailConfiguration", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(

@@ -35,6 +35,7 @@ struct LocalSettings: Sendable {
     var strictMailboxOwnership = true
     /// `prepend_delivered_header`: of `command`, `file`, `forward`.
     var deliveredHeaders: Set<String> = ["command", "file", "forward"]
+    var exportEnvironment: [String] = ["TZ"]
     /// `mailbox_transport`; empty for none.
     var mailboxTransport = ""
     /// `fallback_transport`; empty for none.
@@ -77,6 +78,7 @@ struct LocalSettings: Sendable {
         expansionLimit = configuration[Parameters.aliasExpansionLimit]
         requireHomeDirectory = configuration[Parameters.requireHomeDirectory]
         strictMailboxOwnership = configuration[Parameters.strictMailboxOwnership]
+        exportEnvironment = configuration[Parameters.exportEnvironment]
         deliveredHeaders = Set(configuration[Parameters.prependDeliveredHeader])
         mailboxTransport = configuration[Parameters.mailboxTransport]
         fallbackTransport = configuration[Parameters.fallbackTransport]

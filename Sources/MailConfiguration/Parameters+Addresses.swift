@@ -116,6 +116,13 @@ extension Parameters {
         "The character set of full names in From fields that are added.")
     public static let strictRFC821Envelopes = Parameter.flag(
         "strict_rfc821_envelopes", false, programs: "smtpd", "Whether MAIL FROM and RCPT TO require angle brackets and plain addresses.")
+    public static let defaultVerpDelimiters = Parameter.string(
+        "default_verp_delimiters", "+=", required: true, programs: "sendmail",
+        "The two characters of variable envelope return paths (sendmail -XV) where none are given.",
+        discussion: "list@origin for user@domain becomes list+user=domain@origin.")
+    public static let verpDelimiterFilter = Parameter.string(
+        "verp_delimiter_filter", "-=+", required: true, programs: "sendmail postdrop",
+        "The characters that may be delimiters of variable envelope return paths.")
 
     static let addressesGroup: [ParameterDeclaration] = [
         recipientDelimiter.declaration, localRecipientMaps.declaration, aliasMaps.declaration, aliasDatabase.declaration,
@@ -132,5 +139,6 @@ extension Parameters {
         canonicalClasses.declaration, senderCanonicalMaps.declaration, senderCanonicalClasses.declaration,
         recipientCanonicalMaps.declaration, recipientCanonicalClasses.declaration, masqueradeClasses.declaration,
         masqueradeExceptions.declaration,
+        defaultVerpDelimiters.declaration, verpDelimiterFilter.declaration,
     ]
 }
