@@ -15,6 +15,7 @@ final class LocalAgent {
     private let cleanupSocket: String
     private let helperPath: String
     private let timeout: Int
+    private let transportSocket: (String) -> String
 
     init(_ context: ServiceContext) throws(SystemError) {
         let configuration = context.configuration
@@ -25,12 +26,24 @@ final class LocalAgent {
         cleanupSocket = context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false)
         helperPath = "\(configuration[Parameters.daemonDirectory])/local"
         timeout = 600_000
+        transportSocket = { context.socket($0) }
     }
 
-    /// Makes the deliveries of one request.
+    /// A request whose deliveries are made up to the commit of the batch.
+    enum Prepared {
+        case delivering(LocalDeliverer)
+        /// Nothing could be done.
+        case answered(DeliveryReply)
+    }
+
+    /// Makes the deliveries of one request; those into Maildirs become durable with `batch`.
     ///
-    /// - Parameter descriptor: the queue file; it is closed here. nil where none was passed.
-    func deliver(_ request: DeliveryRequest, descriptor: Int32?) -> DeliveryReply {
+    /// - Parameters:
+    ///   - descriptor: the queue file; it is closed with the deliverer. nil where none was passed.
+    ///   - beforeLongWork: called before anything that may take long.
+    func prepare(
+        _ request: DeliveryRequest, descriptor: Int32?, batch: MaildirBatch, beforeLongWork: @escaping () -> Void
+    ) -> Prepared {
         let received = SystemClock.now()
         let message = DeliveryMessage(
             queueID: request.queueID, envelope: request.envelope, activated: request.activated, received: received)
@@ -42,7 +55,7 @@ final class LocalAgent {
         } catch {
             log.warning("\(request.queueID): \(error)")
             let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot read the message", relay: "local")
-            return DeliveryReply(outcomes: request.envelope.recipients.map { _ in outcome })
+            return .answered(DeliveryReply(outcomes: request.envelope.recipients.map { _ in outcome }))
         }
         let log = log
         let socket = cleanupSocket
@@ -50,7 +63,12 @@ final class LocalAgent {
         let deliverer = LocalDeliverer(
             message, content: content, settings: settings, tables: tables, transport: request.transport, helperPath: helperPath,
             now: { SystemClock.now() }, log: { log.info($0, fields: $1()) }, warn: { log.warning($0) },
-            forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) })
-        return DeliveryReply(outcomes: deliverer.run())
+            forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) },
+            handOver: { [transportSocket] handOff, content in
+                // As long as qmgr waits for us.
+                HandOffClient(request: request, socket: transportSocket, timeout: 3_600_000).deliver(handOff, content)
+            }, batch: batch, beforeLongWork: beforeLongWork)
+        deliverer.run()
+        return .delivering(deliverer)
     }
 }

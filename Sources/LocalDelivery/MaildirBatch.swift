@@ -24,34 +24,42 @@ final class MaildirBatch {
         let directory: String
     }
 
-    private var entries: [Entry] = []
+    private var entries: [(token: Int, entry: Entry)] = []
+    private var failures: [Int: SystemError] = [:]
+    private var lastToken = 0
     /// Makes names unique within the process (maildir(5)).
     private var sequence = 0
 
     init() {}
 
-    deinit { for entry in entries { _ = FileDescriptor(owning: entry.descriptor) } }
-
-    var count: Int { entries.count }
+    deinit { for (_, entry) in entries { _ = FileDescriptor(owning: entry.descriptor) } }
 
     func nextSequence() -> Int {
         sequence += 1
         return sequence
     }
 
-    /// - Returns: where the result of ``commit()`` stands.
+    /// - Returns: what ``takeFailure(of:)`` knows it by after the next ``commit()``.
     func add(_ entry: Entry) -> Int {
-        entries.append(entry)
-        return entries.count - 1
+        lastToken += 1
+        entries.append((lastToken, entry))
+        return lastToken
     }
 
-    /// Makes everything durable and empties the batch.
-    ///
-    /// - Returns: for each entry nil, or why it is not delivered; then nothing of it is left, unless the rename was done: it may be delivered
-    ///   a second time.
-    func commit() -> [SystemError?] {
-        let batch = entries
+    /// After the commit: why an entry is not delivered, once. Then nothing of it is left, unless the rename was done: it may be delivered a second
+    /// time. nil where it is durable.
+    func takeFailure(of token: Int) -> SystemError? { failures.removeValue(forKey: token) }
+
+    /// Makes everything durable that was added, and empties the batch.
+    func commit() {
+        guard !entries.isEmpty else { return }
+        let tokens = entries.map(\.token)
+        let batch = entries.map(\.entry)
         entries = []
+        for (token, result) in zip(tokens, MaildirBatch.commit(batch)) where result != nil { failures[token] = result }
+    }
+
+    private static func commit(_ batch: [Entry]) -> [SystemError?] {
         var results: [SystemError?] = []
         if batch.count > 1 {
             for entry in batch {

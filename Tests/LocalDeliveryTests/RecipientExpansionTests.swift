@@ -44,6 +44,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(try test.read("spool/bob").isEmpty)
     }
 
+    /// SW 0.16.16, Postal: a lock that was never released.
     @Test func staleLockIsRemoved() throws {
         let test = try TestSurroundings()
         try test.addUser("bob")
@@ -54,6 +55,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(isDelivered(try test.deliver("bob").first))
     }
 
+    /// Postfix CVE-2008-2936: mail written through a link in the spool.
     @Test func symbolicAndHardLinksAreRefused() throws {
         let test = try TestSurroundings()
         try test.addUser("bob")
@@ -100,7 +102,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         let identity = DeliveryIdentity(
             UserRecord(name: "", uid: Privileges.realUser, gid: Privileges.realGroup, home: "/", shell: "", gecos: ""), supplementary: [])
         let delivery = MaildirDelivery(path: "\(test.directory)/files/Maildir/", identity: identity, hostName: "h", time: 1)
-        #expect(throws: SystemError.self) { try delivery.deliver(content, header: [], form: .maildir) }
+        #expect(throws: SystemError.self) { try delivery.deliver(content, header: [], form: .maildir, into: MaildirBatch()) }
         #expect(try test.maildir("files/Maildir").isEmpty)
         #expect(try Files.directoryEntries("\(test.directory)/files/Maildir/tmp").isEmpty)
     }
@@ -245,13 +247,6 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(test.forwarded.first?.envelope.recipients.first?.address == MailAddress("nosuch+a_b@elsewhere"))
         test.settings.luserRelay = "nosuch2@x"
         #expect(try test.deliver("nosuch").first?.action == .bounced)
-    }
-
-    @Test func unsupportedParametersDefer() throws {
-        let test = try TestSurroundings()
-        try test.addUser("bob")
-        test.settings.unsupported = ["mailbox_transport"]
-        #expect(try test.deliver("bob").first?.action == .deferred)
     }
 }
 

@@ -18,7 +18,16 @@ final class TestSurroundings {
     var settings = LocalSettings()
     private(set) var log: [String] = []
     private(set) var forwarded: [ForwardedMessage] = []
+    private var isFirstDelivery = true
+    /// How often the agent said that something long begins.
+    private(set) var longWork = 0
+    /// What stands between the deliveries and their commit.
+    var beforeCommit: () throws -> Void = {}
     private(set) var forwardedContent: [[UInt8]] = []
+    private(set) var handedOver: [HandOff] = []
+    var mailboxTransports: [String: String] = [:]
+    var fallbackTransports: [String: String] = [:]
+    var handOverReply = RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "taken", relay: "other")
     var forwardReply = RecipientOutcome(.expanded, EnhancedStatusCode(2, 0, 0), "forwarded as 4jYJDg2t5cz1r2", relay: "local")
 
     init(_ name: String = #function) throws {
@@ -87,7 +96,15 @@ final class TestSurroundings {
                 if isUserDatabaseDown { throw SystemError(errno: 5, operation: "look up user", object: name) }
                 return users.contains(name) ? record(name) : nil
             },
-            mailboxCommand: { _ throws(LookupError) in nil }, defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+            mailboxCommand: { _ throws(LookupError) in nil },
+            mailboxTransport: { [self] key throws(LookupError) in
+                mailboxTransports[String(decoding: key, as: UTF8.self)].map { Array($0.utf8) }
+            },
+            fallbackTransport: { [self] key throws(LookupError) in
+                fallbackTransports[String(decoding: key, as: UTF8.self)].map { Array($0.utf8) }
+            },
+            defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+        let batch = MaildirBatch()
         let deliverer = LocalDeliverer(
             DeliveryMessage(queueID: id, envelope: envelope, activated: 0, received: 0),
             content: try MessageContent(
@@ -98,8 +115,17 @@ final class TestSurroundings {
                 forwarded.append(message)
                 forwardedContent.append((try? content.start(upTo: .max)) ?? [])
                 return forwardReply
-            })
-        return deliverer.run()
+            },
+            handOver: { [self] handOff, _ in
+                handedOver.append(handOff)
+                return handOverReply
+            }, batch: batch, beforeLongWork: { [self] in longWork += 1 })
+        deliverer.run()
+        #expect(!log.contains { $0.contains("status=") && !$0.hasPrefix("warning:") } || !isFirstDelivery)
+        isFirstDelivery = false
+        try beforeCommit()
+        batch.commit()
+        return deliverer.finish()
     }
 
     /// The messages in a Maildir's `new`.
