@@ -117,7 +117,14 @@ final class CleanupService {
             return refusal(for: error)
         }
         if let error = await committer.commit(file, directory: directories.path(directory)) { return refusal(for: error) }
-        log.info("\(file.id): message-id=\(ASCII.printable(rewriter.messageID ?? Array("<>".utf8)))")
+        let messageID = ASCII.printable(rewriter.messageID ?? Array("<>".utf8))
+        log.info(
+            "\(file.id): message-id=\(messageID)",
+            fields: .event("queued", file.id) + [
+                "message_id": .text(messageID), "sender": .text(envelope.sender.logForm),
+                "size": .number(Int64(clamping: file.header.contentLength)),
+                "nrcpt": .number(Int64(envelope.recipients.count)), "origin": .text("\(envelope.origin)"),
+            ])
         if !envelope.isHeld {
             notifier.announce(
                 ArrivalNotice(

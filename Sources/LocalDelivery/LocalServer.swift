@@ -25,7 +25,7 @@ struct LocalServer {
         self.agent = agent
         signals = FileDescriptorBox(try SignalWait.descriptor(for: [.terminate, .interrupt, .hangUp]))
         idleLimit = context.configuration[Parameters.maxIdle] * 1000
-        listeners = Daemon.findListeners()
+        listeners = Daemon.findListeners(context.options)
         for listener in listeners {
             // Several processes share a listener: who comes late to a connection must not block.
             try FileDescriptor.borrowing(listener) { open throws(SystemError) in try open.setNonBlocking(true) }

@@ -135,6 +135,25 @@ struct MaildropSubmissionTests {
         #expect(cleanup.log.contains("4jYJDg2t5cz1r2: uid=\(Privileges.realUser) from=<bob>"))
     }
 
+    @Test func variableReturnPathsAreOneMessageEachAndNoneTwice() async throws {
+        let later = SubmitReply.refused(SMTPReply(452, EnhancedStatusCode(4, 3, 1), "no space"))
+        let cleanup = try FakeCleanup(replies: [try queued(), later, try queued()])
+        let recipients = ["a@y", "b@z"].map { EnvelopeRecipient(MailAddress($0)) }
+        let envelope = Envelope(sender: MailAddress("list@x"), recipients: recipients, origin: .localSubmission, arrival: 17)
+        var encoder = MaildropFileEncoder()
+        let head = encoder.begin(envelope) + encoder.verp(try #require(VERPDelimiters("+=".utf8)))
+        try cleanup.write(head + encoder.content(Self.content) + encoder.end())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting.isEmpty)
+        #expect(cleanup.messages.map(\.envelope.sender.logForm) == ["list+a=y@x", "list+b=z@x", "list+b=z@x"])
+        #expect(
+            cleanup.messages.map { $0.envelope.recipients.map(\.address) }
+                == [["a@y"], ["b@z"], ["b@z"]].map { $0.map { MailAddress($0) } })
+        #expect(cleanup.messages.allSatisfy { $0.content == Self.content })
+    }
+
     @Test func temporaryRefusalKeepsTheFile() async throws {
         let cleanup = try FakeCleanup(replies: [.refused(SMTPReply(452, EnhancedStatusCode(4, 3, 1), "no space"))])
         try cleanup.write(file())
