@@ -73,7 +73,7 @@ let package = Package(
             ]),
 
         // services
-        room("MailLog", ["SystemKit"]),
+        room("MailLog", ["SystemKit", "MailConfiguration"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
@@ -141,12 +141,12 @@ let package = Package(
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
         tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog", "SystemKit"]),
+        tests("MailLogTests", ["MailLog", "MailConfiguration", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+            ["SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
                 + nio),
         tests(
             "SMTPClientTests",

@@ -2,31 +2,38 @@
 //
 // Security: modes are set explicitly, whatever the umask is. What exists is left as the administrator made it.
 
-import MailConfiguration
-import MailLog
-import SystemKit
+public import SystemKit
 
 /// The layout of `queue_directory`.
-struct QueueLayout: Sendable {
+public struct QueueLayout: Sendable {
     /// One directory below the queue directory.
-    struct Entry: Hashable, Sendable {
-        let name: String
-        let mode: UInt32
-        let owner: UInt32
-        let group: UInt32
+    public struct Entry: Hashable, Sendable {
+        public let name: String
+        public let mode: UInt32
+        public let owner: UInt32
+        public let group: UInt32
     }
 
     /// Who owns the queue. In a private instance that is whoever runs it, in every role.
-    struct Owners: Sendable {
+    public struct Owners: Sendable {
         let root: (user: UInt32, group: UInt32)
         let mail: (user: UInt32, group: UInt32)
         let networkGroup: UInt32
         let submissionGroup: UInt32
+
+        public init(
+            root: (user: UInt32, group: UInt32), mail: (user: UInt32, group: UInt32), networkGroup: UInt32, submissionGroup: UInt32
+        ) {
+            self.root = root
+            self.mail = mail
+            self.networkGroup = networkGroup
+            self.submissionGroup = submissionGroup
+        }
     }
 
-    let entries: [Entry]
+    public let entries: [Entry]
 
-    init(_ owners: Owners) {
+    public init(_ owners: Owners) {
         let mail = owners.mail
         entries =
             ["incoming", "deferred", "hold", "corrupt", "bounce", "defer", "trace"].map {
@@ -42,7 +49,7 @@ struct QueueLayout: Sendable {
     }
 
     /// The owners that main.cf names; errors with their parameter when an account is missing.
-    static func owners(_ main: Configuration) throws(ConfigurationErrors) -> Owners {
+    public static func owners(_ main: Configuration) throws(ConfigurationErrors) -> Owners {
         // `mail_owner = root` makes a private instance of root's, as it may for any caller: nobody else owns anything.
         guard Privileges.isRoot, main[Parameters.mailOwner] != "root" else {
             let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
@@ -76,7 +83,7 @@ struct QueueLayout: Sendable {
     }
 
     /// Makes what is missing. The queue directory itself too, but not what is above it.
-    func make(in queueDirectory: String) throws(SystemError) {
+    public func make(in queueDirectory: String) throws(SystemError) {
         try Self.make(queueDirectory, mode: 0o755, owner: nil)
         for entry in entries {
             try Self.make("\(queueDirectory)/\(entry.name)", mode: entry.mode, owner: (entry.owner, entry.group))
