@@ -1,8 +1,7 @@
 // Deliveries into Maildirs that are made durable together.
 //
-// Each message is written to `tmp` when its turn comes; the batch is committed before anything else is done or said. The order, and why: write-back
-// of all files is started, so that the disk works on all at once; each file is synced (fdatasync), so that no name in `new` ever stands for
-// less than the whole message; each is renamed into `new`; each `new` is synced, because until then a name may be lost with the power. Only
+// Each message is written to `tmp` when its turn comes; the batch is committed before anything else is done or said. The order, and why: all files
+// are synced at the same time (Durability), so that no name in `new` ever stands for less than the whole message; each is renamed into `new`; each `new` is synced, because until then a name may be lost with the power. Only
 // then may anybody hear that the message is delivered (DESIGN.md, section 1.1; ARCHITECTURE.md, S4).
 //
 // A crash before the rename leaves a file in `tmp`, which mail readers clean up after 36 hours (maildir(5)); after it, a message that the
@@ -60,22 +59,8 @@ final class MaildirBatch {
     }
 
     private static func commit(_ batch: [Entry]) -> [SystemError?] {
-        var results: [SystemError?] = []
-        if batch.count > 1 {
-            for entry in batch {
-                // Only a hint to begin: an error shows again at fdatasync.
-                try? FileDescriptor.borrowing(entry.descriptor) { open throws(SystemError) in try open.startWriteback() }
-            }
-        }
-        for entry in batch {
-            let file = FileDescriptor(owning: entry.descriptor)
-            do {
-                try file.synchronizeData()
-                results.append(nil)
-            } catch {
-                results.append(error)
-            }
-        }
+        var results = Durability.synchronizeData(batch.map(\.descriptor))
+        for entry in batch { _ = FileDescriptor(owning: entry.descriptor) }
         for identity in Set(batch.map(\.identity)) {
             let mine = batch.indices.filter { batch[$0].identity == identity }
             do throws(SystemError) {
