@@ -20,13 +20,15 @@ public enum Durability {
                 try? FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.startWriteback() }
             }
         }
-        return descriptors.map { descriptor in
+        var results: [SystemError?] = []
+        for descriptor in descriptors {
             do {
                 try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.synchronizeData() }
-                return nil
+                results.append(nil)
             } catch {
-                return error
+                results.append(error)
             }
         }
+        return results
     }
 }
