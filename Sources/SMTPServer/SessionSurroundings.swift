@@ -1,5 +1,6 @@
 // What a session needs from outside, as protocols, so that tests bring their own network, queue and clock.
 
+import MailIPC
 import MailModel
 import NIOCore
 import ServiceKit
@@ -41,7 +42,8 @@ protocol QueueDoor: AnyObject, Sendable {
     func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String)
     /// Bytes that may still be written to the queue's file system, as of at most a second ago; nil where nobody could say.
     func freeSpace() async -> Int64?
-    func submit(_ envelope: Envelope) -> any Submission
+    /// - Parameter line: what the log says of the client once the queue id is known.
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission
 }
 
 /// Time.

@@ -1,6 +1,7 @@
 // A network, a queue and a clock for sessions in tests: nothing waits, nothing is real.
 
 import MailConfiguration
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -52,6 +53,7 @@ final class FakeQueue: QueueDoor {
     var free: Int64? = .max
     private(set) var messages: [(envelope: Envelope, content: [UInt8], pieces: Int)] = []
     private(set) var cancelled = 0
+    private(set) var announced: [String] = []
 
     init() {}
 
@@ -60,7 +62,10 @@ final class FakeQueue: QueueDoor {
         return (verdicts[recipient.logForm] ?? RecipientVerdict(.other, .known), "")
     }
     func freeSpace() async -> Int64? { isAway ? nil : free }
-    func submit(_ envelope: Envelope) -> any Submission { FakeSubmission(self, envelope) }
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {
+        announced.append(line.text)
+        return FakeSubmission(self, envelope)
+    }
 
     fileprivate func take(_ envelope: Envelope, _ content: [UInt8], _ pieces: Int) -> SubmissionResult {
         if let answer { return answer }
