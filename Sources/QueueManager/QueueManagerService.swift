@@ -30,6 +30,8 @@ public enum QueueManagerService {
         let directory = context.configuration[Parameters.configDirectory]
         // Errors of master.cf are the master's to report; without it every transport has the default limits.
         let master = try? MasterFile.load(directory: directory)
+        // master has looked, too; but nobody is to move a file of a newer queue, however this program was started.
+        try QueueFormat.check(context.queueDirectory)
         let lock = try FileDescriptor.open(
             QueueDirectories(root: context.queueDirectory).path(.incoming), [.readOnly, .directory])
         try lock.lockExclusive()
