@@ -24,7 +24,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness import Instance, wait_until
-from load import WINDOWS, Account, Load, Sink, copy_of, maildir, mbox, settle
+from load import WINDOWS, Account, Load, Sink, copy_of, maildir, mbox, settle, waiting
 
 FICLONE = 0x40049409
 
@@ -174,14 +174,18 @@ class PowerCuts:
         self.disks.close()
 
     def _kill(self, instance):
-        processes = [instance.process.pid, *instance.children()]
+        self._signal([instance.process.pid], signal.SIGSTOP)
+        processes = [*instance.children(), instance.process.pid]
         for sig in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in processes:
-                try:
-                    os.kill(pid, sig)
-                except ProcessLookupError:
-                    pass
+            self._signal(processes, sig)
         instance.process.wait()
+
+    def _signal(self, processes, sig):
+        for pid in processes:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
 
     # Cutting
 
@@ -191,7 +195,7 @@ class PowerCuts:
             self.load.start()
             try:
                 for _ in range(min(count, self.cuts_in_one_go)):
-                    time.sleep(self.chance.uniform(0.05, 0.6))
+                    time.sleep(self.chance.uniform(0.1, 0.7))
                     self.cut(freezes=self.chance.random() < 0.5)
                     count -= 1
                     if deadline is not None and time.monotonic() > deadline:
@@ -204,12 +208,12 @@ class PowerCuts:
 
     def cut(self, freezes):
         copy = self.disks.outer / "copy.img"
-        processes = [self.instance.process.pid, *self.instance.children()] if freezes else []
-        for pid in processes:
-            try:
-                os.kill(pid, signal.SIGSTOP)
-            except ProcessLookupError:
-                pass
+        processes = []
+        if freezes:
+            # master first: a child that it starts in the middle would escape.
+            os.kill(self.instance.process.pid, signal.SIGSTOP)
+            processes = [*self.instance.children(), self.instance.process.pid]
+            self._signal(processes, signal.SIGSTOP)
         # In this order: everything in these accounts was said before the power failed.
         with self.load.lock:
             acknowledged, refused, by_sendmail = dict(self.load.acknowledged), set(self.load.refused), set(self.load.by_sendmail)
@@ -217,11 +221,8 @@ class PowerCuts:
         self.disks.clone(self.image, copy)
         # What the other host has by now is out of danger, whether the queue knows that or not.
         sent = list(self.sink.received)
-        for pid in processes:
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+        self._signal(processes, signal.SIGCONT)
+        self.load.is_paused = True
         self.cuts += 1
         self.frozen += freezes
         place = self.directory / "copy"
@@ -231,6 +232,7 @@ class PowerCuts:
         finally:
             self.disks.unmount(place)
             copy.unlink()
+            self.load.is_paused = False
 
     def recover(self, place, acknowledged, refused, by_sendmail, log, sent):
         begun = time.monotonic()
@@ -245,7 +247,7 @@ class PowerCuts:
         second.start()
         try:
             second.martlet("flush")
-            second.wait_until_empty(patience=60)
+            wait_until(lambda: not waiting(second), "the copy's queue becomes empty", 60, lambda: f"{waiting(second)}\n{second.explain()}")
             account = Account()
             account.note_mailboxes(second.mail)
             account.note("sent", sent)

@@ -145,14 +145,34 @@ class Rain:
         """master and all its children die in the same moment, under load, and a new master starts."""
         self.load.start()
         time.sleep(self.chance.uniform(0.1, 0.5))
-        processes = [self.instance.process.pid, *self.instance.children()]
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-        for pid in processes:
-            os.kill(pid, signal.SIGKILL)
+        # master first: a child that it starts in the middle would escape.
+        os.kill(self.instance.process.pid, signal.SIGSTOP)
+        processes = [*self.instance.children(), self.instance.process.pid]
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in processes:
+                os.kill(pid, sig)
         self.instance.process.wait()
         self.instance.start()
         self.system_kills += 1
+        self.load.stop()
+
+    def kill_master(self):
+        """master alone dies, under load; its children finish what they do and end, and a new master starts, as a service manager would see to."""
+        self.load.start()
+        time.sleep(self.chance.uniform(0.1, 0.5))
+        self.instance.process.kill()
+        self.instance.process.wait()
+        self.plain_kills += 1
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.instance.start()
+                break
+            except AssertionError as failure:
+                # The old children have the listening sockets until they end.
+                if "Address already in use" not in str(failure) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
         self.load.stop()
 
     # Checking

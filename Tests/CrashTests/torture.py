@@ -84,6 +84,7 @@ def rain_for(seed, wanted_kills, wanted_faults, deadline, totals):
             for deck, drawn in zip(decks, cards):
                 deck.give_back([card for card in left if card in drawn])
             rain.kill_everything()
+            rain.kill_master()
             rain.check()
             if number % 3 == 0:
                 say(rain.summary())

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import BIN, Instance
+from harness import BIN, Instance, wait_until
 
 MESSAGE = b"Subject: test\n\nbody\n"
 
@@ -22,6 +22,7 @@ def stopped(tmp_path):
     made.sendmail("-f", "phil@sender.test", "phil@sender.test", stdin=MESSAGE)
     made.sendmail("-f", "phil@sender.test", "phil@sender.test", stdin=MESSAGE)
     made.wait_for_log("status=deferred", 2)
+    wait_until(lambda: len(made.queue_files()["deferred"]) == 2, "both are deferred")
     made.martlet("queue", "hold", made.queue_files()["deferred"][0], check=0)
     made.stop()
     made.sendmail("-f", "phil@sender.test", "phil@sender.test", stdin=MESSAGE)
@@ -51,6 +52,7 @@ def test_what_is_wrong_is_told_and_repaired(stopped):
     data[-30] ^= 1
     deferred.write_bytes(data)
     (stopped.queue / "incoming" / "4abcDEF12z").write_bytes(b"")
+    os.chmod(stopped.queue / "incoming" / "4abcDEF12z", 0o600)
     os.chmod(stopped.queue / "hold" / files["hold"][0], 0o644)
 
     report = fsck(stopped, status=1)
