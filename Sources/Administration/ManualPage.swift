@@ -46,6 +46,7 @@ enum ManualPage {
         case .list: return "list" + (declaration.isRaw ? ", expanded for each delivery" : "")
         case .boolean: return "yes or no"
         case .words(let words): return "one of: " + words.map { $0.isEmpty ? "(empty)" : $0 }.joined(separator: ", ")
+        case .feedback: return "number of 0 to 1, alone or / concurrency or / sqrt_concurrency"
         case .integer(let bounds):
             let isOpen = bounds.upperBound >= 2_147_483_647
             return "number\(unit), \(bounds.lowerBound) " + (isOpen ? "or more" : "to \(bounds.upperBound)")

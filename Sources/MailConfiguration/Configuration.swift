@@ -135,7 +135,22 @@ public struct Configuration: Sendable {
 
     /// A limit of one transport: its own if it is set or declared, else the default for all.
     public func transportParameter(_ parameter: TransportParameter, transport: String) -> Int {
-        values[transport + parameter.rawValue].flatMap(Int.init) ?? self[parameter.fallback]
+        guard let number = transportValue(parameter, transport).flatMap(Int.init) else {
+            preconditionFailure("parameter \(parameter.fallback.name) is not a number")
+        }
+        return number
+    }
+
+    /// A setting of one transport that is text, as ``transportParameter(_:transport:)``.
+    public func transportText(_ parameter: TransportParameter, transport: String) -> String {
+        guard let text = transportValue(parameter, transport).flatMap(String.init) else {
+            preconditionFailure("parameter \(parameter.fallback.name) is not a text")
+        }
+        return text
+    }
+
+    private func transportValue(_ parameter: TransportParameter, _ transport: String) -> ParsedValue? {
+        values[transport + parameter.rawValue] ?? values[parameter.fallback.name]
     }
 
     /// The expanded text of any name: declared, of a transport, or the administrator's own; nil where it is unknown.

@@ -1,7 +1,7 @@
 // What a configuration parameter is: one typed declaration from which values, checks, `martlet config` and main.cf(5) are made.
 //
 // Security: values come from the administrator's files, which are trusted for intent and never for form: each is parsed and bounded here.
-// Limits: a time is a whole number of seconds; there is no parameter whose value is a floating point number.
+// Limits: a time is a whole number of seconds; the only fractions are those of concurrency feedbacks.
 
 /// The type of a parameter's value, with its bounds.
 public enum ParameterKind: Hashable, Sendable {
@@ -19,6 +19,8 @@ public enum ParameterKind: Hashable, Sendable {
     case list
     /// One of the given words, compared without case.
     case words([String])
+    /// A number of 0 to 1, alone or `/ concurrency` or `/ sqrt_concurrency`; the value is text.
+    case feedback
 }
 
 /// The unit letters of time parameters, as in Postfix.
@@ -137,6 +139,15 @@ extension Parameter<String> {
     ) -> Self {
         Self(
             name, .words(words), defaultText, note: "", raw: false, unit: "", programs: programs, summary: summary, discussion: discussion)
+    }
+}
+
+extension Parameter<String> {
+    static func feedback(
+        _ name: String, _ defaultText: String, programs: String, _ summary: String, discussion: String = ""
+    ) -> Self {
+        Self(
+            name, .feedback, defaultText, note: "", raw: false, unit: "", programs: programs, summary: summary, discussion: discussion)
     }
 }
 

@@ -8,13 +8,15 @@ extension Parameters {
         "allow_min_user", "always_add_missing_headers", "always_bcc", "backwards_bounce_logfile_compatibility", "best_mx_transport", "biff",
         "bounce_template_file",
         "command_execution_directory", "compatibility_level", "confirm_delay_cleared", "daemon_timeout", "data_directory",
-        "defer_service_name", "disable_dns_lookups", "duplicate_filter_limit", "enable_long_queue_ids", "enable_original_recipient",
+        "default_extra_recipient_limit", "default_recipient_refill_delay", "default_recipient_refill_limit", "defer_service_name",
+        "disable_dns_lookups", "duplicate_filter_limit", "enable_long_queue_ids", "enable_original_recipient",
         "error_notice_recipient", "error_transport_name", "expand_owner_alias", "export_environment", "fork_attempts", "fork_delay",
         "frozen_delivered_to", "full_name_encoding_charset", "hash_queue_depth", "hash_queue_names", "header_address_token_limit",
         "header_from_format", "ipc_idle", "lmtp_cname_overrides_servername", "lmtp_host_lookup",
         "lmtp_sasl_auth_enable", "lmtp_send_dummy_mail_auth", "lmtp_send_xforward_command", "lmtp_tls_CAfile", "lmtp_tls_cert_file",
         "lmtp_tls_chain_files", "lmtp_tls_key_file", "lmtp_tls_mandatory_protocols", "lmtp_tls_protocols", "local_command_shell",
-        "masquerade_domains", "max_use", "mynetworks_style", "owner_request_special", "queue_minfree", "remote_header_rewrite_domain",
+        "masquerade_domains", "max_use", "mynetworks_style", "owner_request_special", "qmgr_message_recipient_minimum", "queue_minfree",
+        "remote_header_rewrite_domain",
         "reset_owner_alias", "resolve_dequoted_address", "smtp_cname_overrides_servername", "smtp_dns_support_level",
         "smtp_host_lookup", "smtp_per_record_deadline", "smtp_pix_workarounds", "smtp_quote_rfc821_envelope", "smtp_sasl_auth_enable",
         "smtp_send_dummy_mail_auth", "smtp_send_xforward_command", "smtp_tls_CAfile", "smtp_tls_cert_file", "smtp_tls_chain_files",
@@ -28,7 +30,9 @@ extension Parameters {
 
     /// Those of them whose setting disappoints nobody, so that it is no warning.
     static let harmlessWithoutEffect: Set<String> = [
-        "backwards_bounce_logfile_compatibility", "biff", "compatibility_level", "data_directory", "enable_long_queue_ids",
-        "fork_attempts", "fork_delay", "hash_queue_depth", "hash_queue_names", "ipc_idle", "max_use", "smtp_pix_workarounds",
+        "backwards_bounce_logfile_compatibility", "biff", "compatibility_level", "data_directory",
+        "default_extra_recipient_limit", "default_recipient_refill_delay", "default_recipient_refill_limit", "enable_long_queue_ids",
+        "fork_attempts", "fork_delay", "hash_queue_depth", "hash_queue_names", "ipc_idle", "max_use", "qmgr_message_recipient_minimum",
+        "smtp_pix_workarounds",
     ]
 }

@@ -28,6 +28,11 @@ extension ParameterKind {
                 throw ValueError(text: "\"\(text)\" is not one of: " + words.map { $0.isEmpty ? "(empty)" : $0 }.joined(separator: ", "))
             }
             return .text(lowered)
+        case .feedback:
+            guard Self.isFeedback(text) else {
+                throw ValueError(text: "\"\(text)\" is not a number of 0 to 1, alone or / concurrency or / sqrt_concurrency")
+            }
+            return .text(text)
         case .integer(let bounds): return .number(try Self.number(text[...], whole: text, unit: nil, in: bounds))
         case .time(let defaultUnit, let bounds):
             var digits = text[...]
@@ -38,6 +43,19 @@ extension ParameterKind {
             }
             return .number(try Self.number(digits, whole: text, unit: unit, in: bounds))
         }
+    }
+
+    private static func isFeedback(_ text: String) -> Bool {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+            .map { $0.split { $0 == " " || $0 == "\t" } }
+        guard let number = parts.first, number.count == 1, let digits = number.first else { return false }
+        if parts.count == 2 && parts[1] != ["concurrency"] && parts[1] != ["sqrt_concurrency"] { return false }
+        let halves = digits.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard halves.contains(where: { !$0.isEmpty }), digits.utf8.count <= 12,
+            halves.allSatisfy({ $0.utf8.allSatisfy(ASCII.isDigit) })
+        else { return false }
+        let isOne = halves[0].drop { $0 == "0" } == "1" && halves.dropFirst().allSatisfy { $0.allSatisfy { $0 == "0" } }
+        return isOne || halves[0].allSatisfy { $0 == "0" }
     }
 
     private static func number(

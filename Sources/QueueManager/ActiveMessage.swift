@@ -3,6 +3,7 @@
 import MailIPC
 import MailModel
 import MailQueue
+import Scheduling
 import ServiceKit
 
 @ServiceActor
@@ -27,8 +28,8 @@ final class ActiveMessage {
     var stateOffsets: [UInt64]?
     /// Recipients of this round that have no result yet.
     var outstanding = 0
-    /// Recipients that this round began with.
-    var weight = 0
+    /// What it takes up among the active messages; nil while it does not.
+    var ticket: ActiveShares.Ticket?
     /// Why recipients were deferred in this round.
     var deferrals: [Int: RecipientOutcome] = [:]
     /// Where routing rewrote a recipient: the address that agents are told.

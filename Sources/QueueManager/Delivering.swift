@@ -21,6 +21,7 @@ extension QueueManager {
     func pump() {
         guard !isDraining else { return }
         while let delivery = scheduler.nextDelivery(now: clock.now()) { run { await self.deliver(delivery) } }
+        if scheduler.nextWakeUp(now: clock.now()) != nil { onWakeUpChange() }
     }
 
     private func deliver(_ delivery: Delivery) async {

@@ -25,7 +25,8 @@ extension QueueManager {
         }
         for id in inBacklog.sorted() { try await listFile(id, .incoming, place: .incoming, nextAttempt: 0, body) }
         for (id, time) in due.messages.sorted(by: { $0.id < $1.id }) {
-            try await listFile(id, .deferred, place: .deferred, nextAttempt: time, body)
+            try await listFile(
+                id, .deferred, place: .deferred, nextAttempt: time == QueueManager.inLane ? clock.now() : time, body)
         }
         for id in try files.directories.ids(in: .hold).sorted() {
             try await listFile(id, .hold, place: .hold, nextAttempt: 0, body)

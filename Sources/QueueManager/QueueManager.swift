@@ -2,7 +2,8 @@
 //
 // A message is known in one of four ways: `backlog` (a file in `incoming`, to be read when there is room), `due` (a file in `deferred`, by
 // id and time only), `active` (in memory, one round of attempts), or not at all (`hold`, `corrupt`: files that are read when somebody
-// asks). The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
+// asks). One that was read and found that its sender or destination has its share of the active messages already is in a lane of `shares`
+// besides being in `inBacklog`, or in `due` without a time. The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
 //
 // Everything runs on ServiceActor; file operations are single system calls on names and bytes, and are made there too. Time comes from the
 // clock that is given, so that tests live through five days in a moment.
@@ -41,9 +42,9 @@ final class QueueManager {
     var knownCapacities: [String: Int] = [:]
     /// Deliveries of one transport at a time, whatever its processes offer: each has a descriptor on its way for a moment.
     static let mostDeliveries = 1000
-    private var prefersIncoming = false
-    /// Recipients of active messages that were to do when their round began.
-    private var activeRecipients = 0
+    /// Where the next message is taken from first: `incoming`, `deferred`, the lanes.
+    private var nextSource = 0
+    private var shares: ActiveShares
     private var isFeedingLater = false
     /// Messages read in one go, so that a thousand that are due at once do not stop everything else.
     private static let feedBatch = 64
@@ -67,6 +68,9 @@ final class QueueManager {
         self.clock = clock
         self.log = log
         scheduler = Scheduler(policy: settings.policy)
+        shares = ActiveShares(
+            messages: settings.activeLimit, recipients: settings.activeRecipientLimit,
+            transportRecipients: settings.transportRecipientLimit)
         nextRescan = clock.now() + settings.rescanInterval
         agents.onCapacity = { [weak self] transport, capacity in self?.learn(capacity: capacity, of: transport) }
     }
@@ -90,7 +94,7 @@ final class QueueManager {
     }
 
     /// Whether another message may become active.
-    var hasRoom: Bool { active.count < settings.activeLimit && activeRecipients < settings.activeRecipientLimit }
+    var hasRoom: Bool { shares.hasRoom }
 
     /// Notes a file in `incoming`.
     func enlist(_ id: QueueID) {
@@ -102,8 +106,8 @@ final class QueueManager {
 
     /// When ``tick()`` is to be called next, microseconds since 1970.
     var nextWakeUp: Int64 {
-        if !hasRoom { return nextRescan }
-        return min(due.nextDue() ?? .max, nextRescan)
+        let next = min(nextRescan, scheduler.nextWakeUp(now: clock.now()) ?? .max)
+        return hasRoom ? min(due.nextDue() ?? .max, next) : next
     }
 
     /// Looks for work that nobody told of.
@@ -123,7 +127,7 @@ final class QueueManager {
 
     // MARK: Activation
 
-    /// Takes messages up while there is room, from `incoming` and `deferred` in turn, so that neither holds up the other.
+    /// Takes messages up while there is room, from `incoming`, `deferred` and the lanes in turn, so that none holds up another.
     func feed() {
         guard !isDraining else { return }
         let now = clock.now()
@@ -134,15 +138,19 @@ final class QueueManager {
                 break
             }
             count += 1
-            prefersIncoming.toggle()
-            if prefersIncoming {
-                guard takeFromBacklog() || takeDue(now) else { break }
-            } else {
-                guard takeDue(now) || takeFromBacklog() else { break }
-            }
+            nextSource = (nextSource + 1) % 3
+            guard (0..<3).contains(where: { take(from: (nextSource + $0) % 3, now) }) else { break }
         }
         pump()
         onWakeUpChange()
+    }
+
+    private func take(from source: Int, _ now: Int64) -> Bool {
+        switch source {
+        case 0: takeFromBacklog()
+        case 1: takeDue(now)
+        default: takeFromLane()
+        }
     }
 
     private func feedLater() {
@@ -172,12 +180,33 @@ final class QueueManager {
 
     private func takeDue(_ now: Int64) -> Bool {
         guard let id = due.popDue(now: now) else { return false }
+        // The scan at start may have seen it just before it was taken up; it is scheduled again when its round ends.
+        guard active[id] == nil else { return true }
         activate(id, from: .deferred)
         return true
     }
 
+    private func takeFromLane() -> Bool {
+        while let (id, lane) = shares.nextWaiting() {
+            if inBacklog.remove(id) != nil {
+                activate(id, from: .incoming, lane: lane)
+                return true
+            }
+            // One with a time was flushed, or left and came back: it is taken when it is due.
+            if due.due(of: id) == QueueManager.inLane {
+                due.remove(id)
+                activate(id, from: .deferred, lane: lane)
+                return true
+            }
+        }
+        return false
+    }
+
+    /// The time of a deferred message that waits in a lane.
+    static let inLane = Int64.max
+
     /// Reads a message and begins a round of attempts.
-    private func activate(_ id: QueueID, from directory: QueueDirectory) {
+    private func activate(_ id: QueueID, from directory: QueueDirectory, lane: ActiveShares.Lane? = nil) {
         let isFlushed = flushed.remove(id) != nil
         do throws(QueueFileError) {
             let stored = try files.load(id, in: directory)
@@ -186,7 +215,7 @@ final class QueueManager {
                 move(id, from: .incoming, to: .hold)
                 return
             }
-            begin(ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed))
+            begin(ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed), from: lane)
         } catch {
             setAside(id, in: directory, because: error)
         }
@@ -212,13 +241,35 @@ final class QueueManager {
         do { try files.move(id, from: from, to: to) } catch { log.warning("\(error)") }
     }
 
-    /// Routes the recipients of a message and hands them to the scheduler.
-    private func begin(_ message: ActiveMessage) {
-        active[message.id] = message
+    /// Routes the recipients of a message and hands them to the scheduler, or has it wait in a lane.
+    private func begin(_ message: ActiveMessage, from lane: ActiveShares.Lane? = nil) {
         let todo = message.todo
+        var placements: [RecipientPlacement] = []
+        var answers: [(program: String, result: RecipientResult)] = []
+        for index in todo {
+            switch place(index, of: message) {
+            case .destination(let destination):
+                placements.append(RecipientPlacement(recipient: UInt32(index), destination: destination))
+            case .answer(let program, let outcome):
+                answers.append((program, RecipientResult(index: index, outcome: outcome)))
+            }
+        }
+        let sender = ActiveShares.senderKey(message.envelope.sender)
+        let ticket = ActiveShares.Ticket(sender: sender, placements: placements, recipients: todo.count)
+        // What the administrator asked for does not wait.
+        if !message.isFlushed, let lane = shares.lane(for: ticket, from: lane) {
+            shares.wait(message.id, in: lane)
+            if message.directory == .deferred {
+                due.schedule(message.id, due: QueueManager.inLane)
+            } else {
+                inBacklog.insert(message.id)
+            }
+            return
+        }
+        active[message.id] = message
+        shares.enter(ticket)
+        message.ticket = ticket
         message.outstanding = todo.count
-        message.weight = todo.count
-        activeRecipients += todo.count
         log.info(
             "\(message.id): from=<\(message.envelope.sender.logForm)>, size=\(message.contentLength), "
                 + "nrcpt=\(message.envelope.recipients.count) (queue active)")
@@ -226,20 +277,11 @@ final class QueueManager {
             run { await self.finishRound(message) }
             return
         }
-        var placements: [RecipientPlacement] = []
-        var answers: [RecipientResult] = []
-        for index in todo {
-            switch place(index, of: message) {
-            case .destination(let destination):
-                if message.isFlushed { scheduler.revive(destination, now: clock.now()) }
-                placements.append(RecipientPlacement(recipient: UInt32(index), destination: destination))
-            case .answer(let program, let outcome):
-                log.recipient(message, index, outcome, program: program, now: clock.now())
-                answers.append(RecipientResult(index: index, outcome: outcome))
-            }
-        }
-        let suspended = scheduler.add(message: message.id, recipients: placements, now: clock.now())
-        if !answers.isEmpty { run { await self.conclude(message, answers) } }
+        if message.isFlushed { for placement in placements { scheduler.revive(placement.destination, now: clock.now()) } }
+        for (program, result) in answers { log.recipient(message, result.index, result.outcome, program: program, now: clock.now()) }
+        let suspended = scheduler.add(
+            message: message.id, recipients: placements, sender: sender, isRetry: message.directory == .deferred, now: clock.now())
+        if !answers.isEmpty { run { await self.conclude(message, answers.map(\.result)) } }
         suspend(suspended)
     }
 
@@ -248,8 +290,8 @@ final class QueueManager {
         guard active[message.id] === message else { return }
         let wasFull = !hasRoom
         active[message.id] = nil
-        activeRecipients -= message.weight
-        if wasFull { feedLater() }
+        if let ticket = message.ticket { shares.leave(ticket) }
+        if wasFull || shares.isAnyoneWaiting { feedLater() }
     }
 
     // MARK: Tasks

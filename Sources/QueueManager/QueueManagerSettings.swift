@@ -8,8 +8,10 @@ public struct QueueManagerSettings: Sendable {
     public var retry: RetryPolicy
     /// `qmgr_message_active_limit`.
     public var activeLimit: Int
-    /// `qmgr_message_recipient_limit`: recipients in memory. One message may exceed it alone.
+    /// `qmgr_message_recipient_limit`: recipients in memory. Large messages are counted for themselves, and one may exceed it alone.
     public var activeRecipientLimit: Int
+    /// `default_recipient_limit` and `TRANSPORT_recipient_limit`: recipients of a transport in memory.
+    public var transportRecipientLimit: @Sendable (String) -> Int
     /// `queue_run_delay`, in microseconds: how often `incoming` is searched for what no notice told of.
     public var rescanInterval: Int64
     /// `defer_transports`: their mail waits for a flush.
@@ -24,7 +26,7 @@ public struct QueueManagerSettings: Sendable {
     public init(
         retry: RetryPolicy = RetryPolicy(), activeLimit: Int = 20_000, activeRecipientLimit: Int = 20_000,
         rescanInterval: Int64 = 300_000_000, deferredTransports: Set<String> = [], discardTransports: Set<String> = ["discard"],
-        requestTimeout: Int = 1000,
+        requestTimeout: Int = 1000, transportRecipientLimit: @escaping @Sendable (String) -> Int = { _ in 20_000 },
         policy: @escaping @Sendable (String) -> TransportPolicy = { _ in TransportPolicy() }
     ) {
         self.retry = retry
@@ -34,6 +36,7 @@ public struct QueueManagerSettings: Sendable {
         self.deferredTransports = deferredTransports
         self.discardTransports = discardTransports
         self.requestTimeout = requestTimeout
+        self.transportRecipientLimit = transportRecipientLimit
         self.policy = policy
     }
 
@@ -62,15 +65,26 @@ public struct QueueManagerSettings: Sendable {
             deferredTransports: Set(configuration[Parameters.deferTransports]),
             discardTransports: discarding,
             requestTimeout: configuration[Parameters.qmgrDaemonTimeout],
+            transportRecipientLimit: { configuration.transportParameter(.recipientLimit, transport: $0) },
             policy: { transport in
                 func limit(_ parameter: TransportParameter) -> Int { configuration.transportParameter(parameter, transport: transport) }
+                // The configuration has checked the text.
+                func feedback(_ parameter: TransportParameter) -> ConcurrencyFeedback {
+                    ConcurrencyFeedback(parsing: configuration.transportText(parameter, transport: transport)) ?? ConcurrencyFeedback(1)
+                }
                 return TransportPolicy(
                     processLimit: limits[transport] ?? defaultProcesses,
                     initialConcurrency: limit(.initialDestinationConcurrency),
                     concurrencyLimit: limit(.destinationConcurrencyLimit),
                     recipientLimit: limit(.destinationRecipientLimit),
                     failedCohortLimit: limit(.destinationConcurrencyFailedCohortLimit),
-                    deadTime: deadTime, transportRetryTime: retryTime)
+                    positiveFeedback: feedback(.destinationConcurrencyPositiveFeedback),
+                    negativeFeedback: feedback(.destinationConcurrencyNegativeFeedback),
+                    deadTime: deadTime, transportRetryTime: retryTime,
+                    destinationRateDelay: Int64(limit(.destinationRateDelay)) * 1_000_000,
+                    transportRateDelay: Int64(limit(.transportRateDelay)) * 1_000_000,
+                    slotCost: limit(.deliverySlotCost), slotLoan: limit(.deliverySlotLoan), slotDiscount: limit(.deliverySlotDiscount),
+                    minimumSlots: limit(.minimumDeliverySlots))
             })
     }
 }

@@ -3,15 +3,17 @@
 
 import MailModel
 import MailQueue
+import NIOPosix
 import Scheduling
 import ServiceKit
 import SystemKit
 
 extension QueueManager {
-    /// Finds everything that was left by an earlier life.
+    /// Finds everything that was left by an earlier life: new mail first, which does not wait until a million deferred messages are known.
     func recover() async {
-        await scanDeferred()
         await scanIncoming()
+        feed()
+        await scanDeferred()
         feed()
     }
 
@@ -42,26 +44,26 @@ extension QueueManager {
         }
     }
 
-    /// Learns the due times of all deferred messages: their modification times. No file is opened.
+    /// Learns the due times of all deferred messages: their modification times. No file is opened. On a thread of its own, because a
+    /// million names take seconds; mail comes and goes meanwhile.
     private func scanDeferred() async {
-        let found: [QueueID]
-        do {
-            found = try files.directories.ids(in: .deferred)
-        } catch {
-            log.warning("scan: \(error)")
-            return
-        }
-        var messages: [(id: QueueID, due: Int64)] = []
-        messages.reserveCapacity(found.count)
-        for (count, id) in found.enumerated() {
-            if count % 4096 == 4095 { await Task.yield() }
-            do {
-                if let time = try files.dueTime(id) { messages.append((id, time)) }
-            } catch {
-                log.warning("scan: \(error)")
-                messages.append((id, clock.now()))
+        let path = files.directories.path(.deferred)
+        let now = clock.now()
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        let found: Result<DueQueue, SystemError> = await withCheckedContinuation { continuation in
+            pool.submit { _ in
+                continuation.resume(
+                    returning: Result { () throws(SystemError) in
+                        try DueQueue { add throws(SystemError) in try Files.forEachTime(in: path) { add($0, $1 ?? now) } }
+                    })
             }
         }
-        due.schedule(messages)
+        pool.shutdownGracefully { _ in }
+        switch found {
+        // What was deferred meanwhile is known better here. What was deferred, tried and removed meanwhile is found gone when it is due.
+        case .success(let queue): due.absorb(queue)
+        case .failure(let error): log.warning("scan: \(error)")
+        }
     }
 }

@@ -10,8 +10,8 @@ import HeapModule
 public import MailModel
 
 /// The set of deferred messages with their due times, in microseconds.
-public struct DueQueue {
-    private struct Item: Comparable {
+public struct DueQueue: Sendable {
+    private struct Item: Comparable, Sendable {
         let due: Int64
         let id: PackedQueueID
         // Ties go by id, which is by age: first come first served.
@@ -49,6 +49,38 @@ public struct DueQueue {
             if let packed = PackedQueueID(id) { dueOfID[packed] = due } else { long[id] = due }
         }
         rebuild()
+    }
+
+    /// Makes a queue of many messages at once, by the names of their files: for the scan at start, on any thread. What is no id is left
+    /// out.
+    ///
+    /// - Parameter each: calls its argument for each name, given as bytes, with the time.
+    public init<E: Error>(
+        scanning each: (_ add: (_ name: UnsafeBufferPointer<UInt8>, _ due: Int64) -> Void) throws(E) -> Void
+    ) throws(E) {
+        var found: [PackedQueueID: Int64] = [:]
+        var foundLong: [QueueID: Int64] = [:]
+        try each { name, due in
+            if let packed = PackedQueueID(bytes: name) {
+                found[packed] = due
+            } else if let id = QueueID(String(decoding: name, as: UTF8.self)) {
+                foundLong[id] = due
+            }
+        }
+        dueOfID = found
+        long = foundLong
+        rebuild()
+    }
+
+    /// Takes over the messages of a queue that was made by a scan; what is known here already stays as it is.
+    public mutating func absorb(_ scanned: DueQueue) {
+        if isEmpty {
+            self = scanned
+            return
+        }
+        var merged = scanned
+        for (id, due) in messages { merged.schedule(id, due: due) }
+        self = merged
     }
 
     /// - Returns: whether it was there.

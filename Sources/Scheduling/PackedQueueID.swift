@@ -11,12 +11,15 @@ package struct PackedQueueID: Hashable, Comparable, Sendable {
     package static let maximumLength = 21
 
     /// nil where the id is too long.
-    package init?(_ id: QueueID) {
-        guard id.text.utf8.count <= PackedQueueID.maximumLength else { return nil }
+    package init?(_ id: QueueID) { self.init(bytes: id.text.utf8) }
+
+    /// nil where the bytes are no id, or too long.
+    package init?(bytes: some Collection<UInt8>) {
+        guard (6...PackedQueueID.maximumLength).contains(bytes.count) else { return nil }
         var value: UInt128 = 0
-        for byte in id.text.utf8 {
+        for byte in bytes {
             guard let digit = PackedQueueID.digit(of: byte) else { return nil }
-            value = value * 63 + UInt128(digit)
+            value = value &* 63 &+ UInt128(digit)
         }
         high = UInt64(truncatingIfNeeded: value >> 64)
         low = UInt64(truncatingIfNeeded: value)

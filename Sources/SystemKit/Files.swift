@@ -85,7 +85,7 @@ public enum Files {
 
     /// readdir(3) tells end and error apart only by errno.
     @inline(never)
-    private static func nextEntry(_ stream: OpaquePointer) -> (pointer: UnsafeMutablePointer<dirent>?, error: Int32) {
+    static func nextEntry(_ stream: OpaquePointer) -> (pointer: UnsafeMutablePointer<dirent>?, error: Int32) {
         errno = 0
         let pointer = readdir(stream)
         return pointer == nil ? (nil, errno) : (pointer, 0)

@@ -122,6 +122,36 @@ import Testing
         #expect(errors("slow_destination_rate_delay = soon", transports: ["slow"]).count == 1)
     }
 
+    @Test func everyLimitHasAFormForOneTransport() throws {
+        for parameter in TransportParameter.allCases {
+            let name = "slow\(parameter.rawValue)"
+            let configuration = try Configuration(text: "\(name) = 1\n", transports: ["slow"])
+            #expect(configuration.warnings == [], "\(name)")
+            #expect(configuration.text(of: name) == "1")
+            #expect(configuration.declaration(of: name)?.defaultText == "$" + parameter.fallback.name)
+        }
+        let text = """
+            default_destination_concurrency_positive_feedback = 1 / concurrency
+            slow_destination_concurrency_positive_feedback = 0.5/sqrt_concurrency
+            slow_delivery_slot_cost = 2
+            """
+        let configuration = try Configuration(text: text, transports: ["slow"])
+        #expect(configuration.transportText(.destinationConcurrencyPositiveFeedback, transport: "slow") == "0.5/sqrt_concurrency")
+        #expect(configuration.transportText(.destinationConcurrencyPositiveFeedback, transport: "smtp") == "1 / concurrency")
+        #expect(configuration.transportParameter(.deliverySlotCost, transport: "slow") == 2)
+        #expect(configuration.transportParameter(.deliverySlotCost, transport: "smtp") == 5)
+    }
+
+    @Test(arguments: ["2", "1.01", "-1", "1 / n", "x", "", "1/", ".", "1 2"]) func whatIsNoFeedbackIsAnError(value: String) {
+        #expect(errors("default_destination_concurrency_negative_feedback = \(value)").count == 1)
+    }
+
+    @Test(arguments: ["0", "1", "1.0", "0.25", ".5", "01", "1 / concurrency", "0.5/sqrt_concurrency"])
+    func feedbacks(value: String) throws {
+        let configuration = try Configuration(text: "default_destination_concurrency_negative_feedback = \(value)")
+        #expect(configuration[Parameters.defaultDestinationConcurrencyNegativeFeedback] == value)
+    }
+
     @Test func hostNameWithoutADot() throws {
         #expect(try Configuration(text: "", hostName: "mars")[Parameters.myhostname] == "mars.localdomain")
         #expect(try Configuration(text: "mydomain = example.org", hostName: "mars")[Parameters.myhostname] == "mars.example.org")

@@ -1,6 +1,7 @@
-import MailConfiguration
 import SystemKit
 import Testing
+
+@testable import MailConfiguration
 
 /// Holds ``Parameters/withoutEffect`` against the sources.
 @Suite struct UnusedParametersTests {
@@ -43,14 +44,16 @@ import Testing
         var mentioned: Set<String> = []
         for room in try Files.directoryEntries(sources) where try Files.status(of: "\(sources)/\(room)").isDirectory {
             for file in try swiftFiles(in: room) {
-                if room == "MailConfiguration" && (file.contains("/Parameters") || file.contains("/UnusedParameters")) { continue }
+                let declaring = ["/Parameters", "/UnusedParameters", "/TransportParameter"]
+                if room == "MailConfiguration" && declaring.contains(where: file.contains) { continue }
                 mentioned.formUnion(mentions(try text(file)))
             }
         }
         var read = Set(declarations.filter { mentioned.contains($0.key) || mentioned.contains($0.value) }.values)
         // Limits of transports are read by their suffix, and a default may name another parameter.
-        for parameter in TransportParameter.allCases where parameter != .recipientLimit {
-            read.formUnion(declarations.values.filter { $0.hasSuffix(parameter.rawValue) })
+        for parameter in TransportParameter.allCases where mentioned.contains("\(parameter)") {
+            read.insert(parameter.fallback.name)
+            read.formUnion(declarations.values.filter { TransportParameter.transport(inName: $0)?.parameter == parameter })
         }
         var isGrowing = true
         while isGrowing {

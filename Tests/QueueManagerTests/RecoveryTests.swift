@@ -203,7 +203,7 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         let many = (0..<60).map { "u\($0)@site\($0).test" }
         for _ in 0..<4 { bench.manager.arrived(try bench.write(to: many)) }
         await bench.agents.begun(1)
-        #expect(bench.manager.active.count == 2)
+        #expect(bench.manager.active.count == 1, "a second one would exceed the limit")
         bench.agents.letGo()
         await bench.manager.settled()
         #expect(bench.agents.requests.count == 240)

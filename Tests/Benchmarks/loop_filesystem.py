@@ -1,0 +1,82 @@
+"""An ext4 file system of the benchmark's own, so that both MTAs write to the same one and nothing else does.
+
+As root the whole run happens in a mount and a process namespace of its own: the mount is seen by nobody else, and when the run ends, however
+it ends, the kernel ends what it started, unmounts, and frees the loop device. The image is unlinked as soon as it is mounted.
+
+Known limits: the file system's writes go through that of the image's directory, as those of any loop device do: fdatasync waits for both. Both
+MTAs pay that alike. Without root there is no loop device: the directory that was asked for is used as it is."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+INSIDE = "MARTLET_BENCH_DIRECTORY"
+
+
+def run_inside(directory, gigabytes, inodes):
+    """Runs this program again with its own file system; returns its status. `directory` holds the image while the run lasts."""
+    base = Path(tempfile.mkdtemp(prefix="martlet-bench-", dir=directory))
+    try:
+        image = base / "image"
+        with open(image, "wb") as file:
+            file.truncate(gigabytes << 30)
+        # The inode tables are written now, not by the kernel behind the back of the first measurements.
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-N", str(inodes), "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
+        (base / "fs").mkdir()
+        command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
+        child = subprocess.Popen(command, env=dict(os.environ, **{INSIDE: str(base)}))
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                # The terminal has told the child too; it says what it has.
+                continue
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def mounted():
+    """The directory of the mounted file system, in a run that run_inside has started; else None."""
+    if INSIDE not in os.environ:
+        return None
+    base = Path(os.environ[INSIDE])
+    subprocess.run(["mount", "-o", "loop", base / "image", base / "fs"], check=True)
+    (base / "image").unlink()
+    os.chmod(base, 0o755)
+    os.chmod(base / "fs", 0o755)
+    return base / "fs"
+
+
+def can_mount():
+    """Whether a loop device can be had: root, and not a container without them."""
+    if os.geteuid() != 0 or not all(shutil.which(p) for p in ("unshare", "mkfs.ext4", "losetup")):
+        return False
+    return subprocess.run(["losetup", "--find"], capture_output=True).returncode == 0
+
+
+def describe(directory):
+    """The type, device and options of the file system that holds a directory."""
+    path, found = os.path.realpath(directory), ("", "?")
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        device, point, kind, options = line.split()[:4]
+        if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(found[0]):
+            found = (point, f"{kind} on {device} ({options})")
+    return found[1]
+
+
+def write_rate(directory, megabytes=256):
+    """Megabytes a second that one writer gets, with one fsync at the end: the speed of the disk, for messages of 1 MB."""
+    import time
+
+    block, path = os.urandom(1 << 20), Path(directory) / "write-rate"
+    started = time.monotonic()
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(megabytes):
+            file.write(block)
+        os.fsync(file.fileno())
+    seconds = time.monotonic() - started
+    path.unlink()
+    return megabytes / seconds

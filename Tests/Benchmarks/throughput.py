@@ -1,0 +1,128 @@
+"""Messages a second, CPU seconds, and the time from the final dot to 250, of whole runs whose messages are counted where they went.
+
+A relay or local run is over when the MTA has logged that the last message is removed from its queue. An accept run is over when the last client
+has its reply; delivery is held off: the queue manager takes up one message at a time, and the next hop of that one never says a word."""
+
+import os
+import re
+import time
+
+from load import FAN, PATIENCE
+from processes import cpu_seconds
+
+HELD = {"qmgr_message_active_limit": "1"}
+SENT = re.compile(rb"status=sent \((?:250 |delivered to maildir)")
+
+
+class GrowingLog:
+    """Counts what is logged from now on."""
+
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        self.file.seek(0, os.SEEK_END)
+        self.rest = b""
+        self.removed = self.sent = 0
+
+    def update(self):
+        whole, newline, self.rest = (self.rest + self.file.read()).rpartition(b"\n")
+        text = whole + newline
+        self.removed += text.count(b": removed\n")
+        self.sent += len(SENT.findall(text))
+        return self.removed
+
+    def wait_for(self, removed, mta):
+        deadline = time.monotonic() + PATIENCE
+        while self.update() < removed:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.removed} of {removed} messages left the queue of {mta.name}\n{mta.explain()}")
+            time.sleep(0.002)
+
+
+def run(mta, tools, kind, messages, size, keeps, sessions=20, **more):
+    """One run of `kind`: accept, relay (to the sink of the same tools) or local. Fails if a message is missing or there twice."""
+    recipient = more.pop("recipient", "matt@receiver.test" if kind == "local" else "matt@elsewhere.test")
+    ends = messages * more.get("recipients", 1)
+    # Old mail stays: for a minute ext4 passes over the inodes of deleted files, one by one, for each new file.
+    folder = mta.mail / "matt" / "new"
+    old = len(os.listdir(folder)) if folder.is_dir() else 0
+    waiting, taken = mta.queue_length(), tools.counts()
+    os.sync()
+    log = GrowingLog(mta.log_path)
+    before = cpu_seconds(mta.root_pid())
+    started = time.monotonic()
+    said = tools.send(mta.port, recipient, sessions, messages, size, keeps, **more)
+    if kind == "accept":
+        seconds = said["seconds"]
+    else:
+        log.wait_for(messages, mta)
+        seconds = time.monotonic() - started
+    used = [b - a for a, b in zip(before, cpu_seconds(mta.root_pid()))]
+    if kind == "accept":
+        assert mta.queue_length() - waiting == messages, f"{mta.queue_length() - waiting} of {messages} in the queue of {mta.name}"
+    else:
+        log.update()
+        assert log.sent == ends, f"{mta.name} logged {log.sent} as sent, not {ends}"
+    if kind == "local":
+        there = len(os.listdir(folder)) - old
+        assert there == messages, f"{there} in the Maildir of {mta.name}, not {messages}"
+    if kind == "relay" and taken is not None:
+        there = tools.counts()[1] - taken[1]
+        assert there == ends, f"the sink has {there} recipients of {mta.name}, not {ends}"
+    return {
+        "per_second": ends / seconds,
+        "user": 1000 * used[0] / ends,
+        "system": 1000 * used[1] / ends,
+        **{f"{name}_ms": said[f"{name}_us"] / 1000 for name in ("p50", "p99", "max") if f"{name}_us" in said},
+        "late": said.get("late", 0),
+    }
+
+
+def hold(mta, mute_port):
+    mta.configure(relay_port=mute_port, **HELD, **mta.accept_parameters)
+
+
+def measure_rates(bench, kind, variants):
+    """variants: [(name, arguments of run)]."""
+    for mta in bench.mtas:
+        hold(mta, bench.mute_port) if kind == "accept" else mta.configure(relay_port=bench.tools.port)
+    for name, arguments in variants:
+        for _ in range(bench.options.rounds):
+            for mta in bench.mtas:
+                bench.record("rate", f"{kind}, {name}", mta, run(mta, bench.tools, kind, **arguments))
+    if kind == "accept":
+        for mta in bench.mtas:
+            mta.configure(empties=True)
+
+
+def measure_small(bench, kind):
+    o = bench.options
+    arguments = dict(messages=o.messages, size=o.size, sessions=o.sessions)
+    variants = [("connection per message", arguments | {"keeps": False}), ("kept connections", arguments | {"keeps": True})]
+    measure_rates(bench, kind, [(f"{name}, {o.size / 1024:g} KB", chosen) for name, chosen in variants])
+
+
+def measure_big(bench):
+    arguments = dict(messages=bench.options.big_messages, size=1 << 20, keeps=True)
+    for kind in ("accept", "relay", "local"):
+        measure_rates(bench, kind, [("kept connections, 1 MB", arguments)])
+
+
+def measure_recipients(bench):
+    """A message to 1,000 recipients in 50 domains that have a next hop each; a recipient counts as one."""
+    for mta in bench.mtas:
+        mta.configure(transport_maps=mta.transports)
+    for _ in range(bench.options.rounds):
+        for mta in bench.mtas:
+            arguments = dict(messages=1, size=bench.options.size, keeps=True, sessions=1, recipients=1000, domains=FAN, pipelines=True, recipient="m%r@d%d.test")
+            bench.record("rate", "relay, 1 message to 1,000 recipients in 50 domains", mta, run(mta, bench.own, "relay", **arguments))
+
+
+def measure_latency(bench):
+    """The final 250 while mail is relayed: at a fixed rate, and with 20 sessions that never pause."""
+    o = bench.options
+    for mta in bench.mtas:
+        mta.configure()
+    for name, arguments in (("100 msg/s", dict(messages=o.latency_messages, rate=100)), ("saturation", dict(messages=o.messages))):
+        for _ in range(o.rounds):
+            for mta in bench.mtas:
+                bench.record("latency", f"relay, kept connections, {name}", mta, run(mta, bench.own, "relay", size=o.size, keeps=True, **arguments))
