@@ -22,6 +22,8 @@ CALLS = {
     "pickup": {"pread64": 8, "/^unlink": 3, "writev": 6},
     "local": {"write": 10, "fdatasync": 4, "fsync": 6, "/^rename": 4, "/^link": 3, "ftruncate": 1, "sendto": 4},
     "smtp": {"writev": 10, "write": 12, "pread64": 3, "connect": 2},
+    # Says 250.
+    "smtpd": {"writev": 12},
     "postdrop": {"write": 3, "fchmod": 1, "fdatasync": 1, "/^rename": 1, "fsync": 1, "connect": 1},
 }
 # Calls that can fail for want of a descriptor. Most of the first ones are those of the start, which may fail, too.

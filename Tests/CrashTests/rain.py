@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 from breakage import Scripts
-from harness import Instance
+from harness import Instance, wait_until
 from load import WINDOWS, Load, Sink, settle
 
 # How long a program may take to come to its breakage before it is given another one.
@@ -165,11 +165,13 @@ class Rain:
         self.plain_kills += 1
         deadline = time.monotonic() + 60
         while True:
+            # A connection proves nothing: until they end the old children have the listening sockets, and the new master ends because of that.
+            before = self.instance.log().count("daemon started")
             try:
                 self.instance.start()
+                wait_until(lambda: self.instance.is_listening() and self.instance.log().count("daemon started") > before, "master is up", 20)
                 break
             except AssertionError as failure:
-                # The old children have the listening sockets until they end.
                 if "Address already in use" not in str(failure) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)

@@ -18,7 +18,7 @@ from rain import Rain
 SEED = int(os.environ.get("MARTLET_CRASH_SEED", random.randrange(1 << 32)))
 KILLS = int(os.environ.get("MARTLET_CRASH_KILLS", 40))
 FAULTS = int(os.environ.get("MARTLET_CRASH_FAULTS", 20))
-CUTS = int(os.environ.get("MARTLET_CRASH_CUTS", 15))
+CUTS = int(os.environ.get("MARTLET_CRASH_CUTS", 21))
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
