@@ -38,7 +38,7 @@ def _base51(number):
 def multiply(mta, count):
     """Copies the specimens until there are `count` deferred messages."""
     deferred, reasons = _files(mta.queue / "deferred"), _files(mta.queue / "defer")
-    specimens = []
+    specimens, mask = [], os.umask(0)
     for name, path in deferred.items():
         with open(path, "rb") as file:
             specimens.append((name, path, os.stat(path), file.read(), reasons.get(name)))
@@ -48,20 +48,19 @@ def multiply(mta, count):
     for number in range(count - len(specimens)):
         name, path, stat, data, reason = specimens[number % len(specimens)]
         folder = os.path.dirname(path)
-        temporary = os.path.join(folder, f"new.{number}")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Martlet: the same time, so that the file is where hashing by time puts it; another unique part. The real name of Postfix's files is
+        # known when they are there: microseconds, and the inode's number; the first digit chooses the directory.
+        new = f"{name.rpartition('z')[0]}z{_base51(51**6 + number)}"
+        fd = os.open(os.path.join(folder, new), os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.st_mode & 0o7777)
         os.write(fd, data)
-        os.fchown(fd, stat.st_uid, stat.st_gid)
-        os.fchmod(fd, stat.st_mode & 0o7777)
+        if stat.st_uid != os.geteuid():
+            os.fchown(fd, stat.st_uid, stat.st_gid)
         os.utime(fd, (due + number % 3600, due + number % 3600))
-        if mta.name == "Martlet":
-            # The same time, so that the file is where hashing by time puts it; another unique part.
-            new = f"{name.rpartition('z')[0]}z{_base51(51**6 + number)}"
-        else:
-            # Microseconds and inode number; the first digit chooses the directory.
-            new = f"{name[:5]}{os.fstat(fd).st_ino:X}"
+        if mta.name == "Postfix":
+            inode = os.fstat(fd).st_ino
+            os.rename(os.path.join(folder, new), os.path.join(folder, f"{name[:5]}{inode:X}"))
+            new = f"{name[:5]}{inode:X}"
         os.close(fd)
-        os.rename(temporary, os.path.join(folder, new))
         if reason and count <= FEW:
             copy = os.path.join(os.path.dirname(reason), new)
             with open(reason, "rb") as source, open(copy, "wb") as file:
@@ -69,6 +68,7 @@ def multiply(mta, count):
                 stat = os.stat(reason)
                 os.fchown(file.fileno(), stat.st_uid, stat.st_gid)
                 os.fchmod(file.fileno(), stat.st_mode & 0o7777)
+    os.umask(mask)
     os.sync()
     found = len(_files(mta.queue / "deferred"))
     assert found == count, f"{found} deferred messages were made, not {count}"

@@ -39,11 +39,28 @@ class Report:
                 title, columns = render
                 names = self.names if group != "generator" else ["alone"]
                 parts += ["", f"## {title}", "", *self._table(self.results[group], columns, names)]
+        goals = list(self.goals())
+        if goals:
+            parts += ["", "## Goals", "", "| goal | limit | measured | met |", "|---|---:|---:|---|", *goals]
         if any(rounds[0].get("extrapolated_from") for runs in self.results.values() for by_name in runs.values() for rounds in by_name.values()):
             parts += ["", "\\* Extrapolated: Postfix has a process for each client and by default 100 of them at most."]
         if self.notes:
             parts += ["", "## Notes", "", *(f"- {note}" for note in self.notes)]
         return "\n".join(parts) + "\n"
+
+    def goals(self):
+        """What was to be reached, beside what was: (goal, measured, whether). Only what was measured, and only where there are two to compare."""
+        for group, run, title, take, limit, at_most in GOALS:
+            for name, by_name in self.results.get(group, {}).items():
+                if not name.startswith(run) or "Martlet" not in by_name:
+                    continue
+                value = take(by_name["Martlet"])
+                if title.startswith("ratio"):
+                    other = take(by_name["Postfix"]) if "Postfix" in by_name else None
+                    value = value / other if value is not None and other else None
+                if value is not None:
+                    met = value <= limit if at_most else value >= limit
+                    yield f"| {name}: {title} | {'at most' if at_most else 'at least'} {limit:g} | {number(value)} | {'yes' if met else '**no**'} |"
 
     @staticmethod
     def _table(runs, columns, names):
@@ -91,3 +108,21 @@ TABLES = {
         [_column("port open", "listens"), _column("new message through", "new_mail"), _column("all known", "known"), _column("mailq", "mailq"), _column("qmgr MB", "qmgr_megabytes", 1, False), _column("all MB", "megabytes", 1, False)],
     ),
 }
+
+# The goals of DESIGN, section 11, and what else this project has promised: group, beginning of the run's name, what, how, limit, whether it is the most.
+GOALS = [
+    ("rate", "accept, kept connections, 4", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "relay, kept connections, 4", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "local, kept connections, 4", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "accept, connection per message", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "relay, connection per message", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "local, connection per message", "ratio of rates", _of("per_second"), 5, False),
+    ("rate", "", "ratio of CPU time", _cpu, 0.25, True),
+    ("latency", "", "ratio of p99", _of("p99_ms"), 1, True),
+    ("memory", "1,000 idle plain", "KB a session", _of("kilobytes_each"), 20, True),
+    ("memory", "10,000 idle plain", "KB a session", _of("kilobytes_each"), 20, True),
+    ("memory", "1,000 idle TLS", "KB a session", _of("kilobytes_each"), 60, True),
+    ("memory", "10,000 idle TLS", "KB a session", _of("kilobytes_each"), 60, True),
+    ("start", "1,000,000 deferred", "seconds until all are known", _of("known"), 10, True),
+    ("start", "1,000,000 deferred", "MB of the queue manager", _of("qmgr_megabytes"), 300, True),
+]

@@ -82,9 +82,10 @@ class Bench:
 
     def facts(self):
         o = self.options
+        model = next((line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
         compiled = "release" if BIN.resolve().name == "release" else "not a release build"
         return {
-            "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, load average at the start {' '.join(f'{l:.2f}' for l in os.getloadavg())}",
+            "machine": f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, load average at the start {' '.join(f'{l:.2f}' for l in os.getloadavg())}",
             "file system": f"{loop_filesystem.describe(self.base)}, {loop_filesystem.write_rate(self.base):.0f} MB/s for one writer with one fsync",
             "Martlet": f"{BIN} ({compiled})",
             "load": f"{o.messages} messages of {o.size} bytes, {o.sessions} sessions, {o.rounds} rounds interleaved, medians; generator of small messages: {o.generator}",
@@ -123,21 +124,24 @@ class Bench:
         print(f"  [load {os.getloadavg()[0]:.1f}] {text}", flush=True)
 
     def measure(self):
+        """Every kind that was asked for. One that fails is noted, and the others are measured all the same; returns whether none failed."""
+        measures = {
+            "generator": Bench.measure_generators,
+            "big": lambda bench: bench.with_own_generator(throughput.measure_big),
+            "recipients": throughput.measure_recipients,
+            "latency": throughput.measure_latency,
+            "idle": idle_sessions.measure,
+            "deferred": deferred_queue.measure,
+        }
+        is_well = True
         for kind in self.options.kinds.split():
-            if kind == "generator":
-                self.measure_generators()
-            elif kind in ("accept", "relay", "local"):
-                throughput.measure_small(self, kind)
-            elif kind == "big":
-                self.with_own_generator(throughput.measure_big)
-            elif kind == "recipients":
-                throughput.measure_recipients(self)
-            elif kind == "latency":
-                throughput.measure_latency(self)
-            elif kind == "idle":
-                idle_sessions.measure(self)
-            elif kind == "deferred":
-                deferred_queue.measure(self)
+            try:
+                measures[kind](self) if kind in measures else throughput.measure_small(self, kind)
+            except (AssertionError, OSError, subprocess.SubprocessError) as error:
+                is_well = False
+                print(f"FAILED: {kind}: {error}", file=sys.stderr, flush=True)
+                self.note(f"**FAILED: {kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}**")
+        return is_well
 
     def with_own_generator(self, body):
         chosen, self.tools = self.tools, self.own
@@ -156,7 +160,10 @@ class Bench:
 
     def stop(self):
         for part in self.mtas + self.generators:
-            part.stop()
+            try:
+                part.stop()
+            except (AssertionError, OSError) as error:
+                print(f"stopping {part.name}: {error}", file=sys.stderr)
 
 
 def main():
@@ -172,14 +179,15 @@ def main():
         base = temporary = Path(tempfile.mkdtemp(prefix="martlet-bench-", dir=options.directory))
         os.chmod(base, 0o755)
         print(f"no loop device: working in {base}", file=sys.stderr)
-    bench = Bench(options, base)
+    bench, is_well = Bench(options, base), False
     try:
         for name, value in bench.report.facts.items():
             print(f"{name}: {value}", flush=True)
         bench.start()
-        bench.measure()
+        is_well = bench.measure()
     finally:
         bench.stop()
+        bench.report.facts["load average at the end"] = " ".join(f"{l:.2f}" for l in os.getloadavg())
         text = bench.report.markdown()
         print("\n" + text)
         if options.markdown:
@@ -188,7 +196,7 @@ def main():
             options.json.write_text(bench.report.json() + "\n")
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
-    return 0
+    return 0 if is_well else 1
 
 
 if __name__ == "__main__":
