@@ -253,6 +253,25 @@ class Account:
         return windows, unexplained
 
 
+def start(instance, keeps_ports=False):
+    """Starts an instance and makes sure that it is this one that listens. A connection alone proves nothing: a port may have gone to somebody else,
+    or be held for a while by the children of a master that was killed."""
+    deadline = time.monotonic() + 60
+    while True:
+        before = instance.log().count("daemon started")
+        try:
+            instance.start()
+            wait_until(lambda: instance.is_listening() and instance.log().count("daemon started") > before, "master is up", 20, instance.explain)
+            return
+        except AssertionError as failure:
+            if "Address already in use" not in str(failure) or time.monotonic() > deadline:
+                raise
+        if not keeps_ports:
+            instance.port, instance.submission_port = free_port(), free_port()
+            instance.write_configuration()
+        time.sleep(0.2)
+
+
 def waiting(instance):
     """The files of the queue that are messages or may become some. An empty one in incoming is none: its writer died between creating and
     locking it, and the queue manager removes it after 10 s, in case the writer lives."""

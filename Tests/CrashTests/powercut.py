@@ -24,7 +24,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness import Instance, wait_until
-from load import WINDOWS, Account, Load, Sink, copy_of, maildir, mbox, settle, waiting
+from load import WINDOWS, Account, Load, Sink, copy_of, maildir, mbox, settle, start, waiting
 
 FICLONE = 0x40049409
 
@@ -146,7 +146,7 @@ class PowerCuts:
             self.sinks = [self.sink, self.second_sink]
             self.instance = self._instance(directory / "disk", self.sink, "first.log")
             self.load = Load(self.instance, self.chance, pause=0.05, most_queued=40)
-            self.instance.start()
+            start(self.instance)
         except BaseException:
             self.close()
             raise
@@ -244,7 +244,7 @@ class PowerCuts:
         lock = second.mail / "boxer.mbox.lock"
         if lock.exists() and lock.read_bytes().count(b" ") == 2:
             lock.write_text(" ".join([*lock.read_text().split()[:2], "another-start"]) + "\n")
-        second.start()
+        start(second)
         try:
             second.martlet("flush")
             wait_until(lambda: not waiting(second), "the copy's queue becomes empty", 60, lambda: f"{waiting(second)}\n{second.explain()}")

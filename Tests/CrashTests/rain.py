@@ -11,8 +11,8 @@ import time
 from collections import Counter
 
 from breakage import Scripts
-from harness import Instance, wait_until
-from load import WINDOWS, Load, Sink, settle
+from harness import Instance
+from load import WINDOWS, Load, Sink, settle, start
 
 # How long a program may take to come to its breakage before it is given another one.
 PATIENCE = 4.0
@@ -28,14 +28,26 @@ class Shower:
         self.kill_at = None
 
 
+class SingleAgents(Instance):
+    """One process of each agent: otherwise another one does the work, and nothing comes to the broken one."""
+
+    def write_configuration(self):
+        super().write_configuration()
+        path = self.config / "master.cf"
+        text = path.read_text()
+        for agent in ("smtp", "local"):
+            text = text.replace(f"{agent} unix - n n - - {agent}\n", f"{agent} unix - n n - 1 {agent}\n")
+        path.write_text(text)
+
+
 class Rain:
     """An instance, its load, and the counts."""
 
-    def __init__(self, directory, seed, name, one_process=True):
+    def __init__(self, directory, seed, name):
         self.chance = random.Random(f"{seed} {name}")
         self.scripts = Scripts(directory)
         self.sink = Sink()
-        self.instance = Instance(
+        self.instance = SingleAgents(
             directory / "one", "mail.sender.test", users=["phil", "anna", "postmaster"], aliases={"boxer": f"{directory}/one/mail/boxer.mbox"},
             main={
                 "daemon_directory": self.scripts.path, "command_directory": self.scripts.path, "minimal_backoff_time": "1s",
@@ -43,10 +55,6 @@ class Rain:
                 "maximal_queue_lifetime": "1h", "transport_maps": f"inline:{{remote.test=smtp:[127.0.0.1]:{self.sink.port}}}",
             },
         )
-        if one_process:
-            # One process of each agent: otherwise another one does the work, and nothing comes to the broken one.
-            path = self.instance.config / "master.cf"
-            path.write_text(path.read_text().replace("smtp unix - n n - - smtp", "smtp unix - n n - 1 smtp").replace("local unix - n n - - local", "local unix - n n - 1 local"))
         self.load = Load(self.instance, self.chance)
         self.kills = Counter()
         self.faults = Counter()
@@ -58,7 +66,7 @@ class Rain:
         self.slowest = 0.0
 
     def start(self):
-        self.instance.start()
+        start(self.instance)
 
     def stop(self):
         self.instance.stop(patience=40)
@@ -152,7 +160,7 @@ class Rain:
             for pid in processes:
                 os.kill(pid, sig)
         self.instance.process.wait()
-        self.instance.start()
+        start(self.instance, keeps_ports=True)
         self.system_kills += 1
         self.load.stop()
 
@@ -163,18 +171,7 @@ class Rain:
         self.instance.process.kill()
         self.instance.process.wait()
         self.plain_kills += 1
-        deadline = time.monotonic() + 60
-        while True:
-            # A connection proves nothing: until they end the old children have the listening sockets, and the new master ends because of that.
-            before = self.instance.log().count("daemon started")
-            try:
-                self.instance.start()
-                wait_until(lambda: self.instance.is_listening() and self.instance.log().count("daemon started") > before, "master is up", 20)
-                break
-            except AssertionError as failure:
-                if "Address already in use" not in str(failure) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        start(self.instance, keeps_ports=True)
         self.load.stop()
 
     # Checking
