@@ -79,9 +79,9 @@ def mbox(path):
 class Sink:
     """The other host."""
 
-    def __init__(self):
+    def __init__(self, port=None):
         self.received = []
-        self.port = free_port()
+        self.port = port or free_port()
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="mail.remote.test")
         self.controller.start()
 

@@ -120,7 +120,7 @@ def cuts_for(seed, wanted, deadline, totals):
 def main():
     parser = argparse.ArgumentParser(description="Kills, faults and power cuts under load.")
     parser.add_argument("--kills", type=int, default=2000)
-    parser.add_argument("--faults", type=int, default=400)
+    parser.add_argument("--faults", type=int, default=720)
     parser.add_argument("--cuts", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
