@@ -73,11 +73,11 @@ let package = Package(
             ]),
 
         // services
-        room("MailLog", ["SystemKit"]),
+        room("MailLog", ["SystemKit", "MailConfiguration"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
-        room("MailQueue", ["SystemKit", "MailModel", "InternetMessage", "MailConfiguration", "MailIPC"]),
+        room("MailQueue", ["SystemKit", "MailModel", "InternetMessage", "MailIPC"]),
         room("MailIPC", ["SystemKit", "MailModel"]),
         room("DNSClient", ["MailModel", "MailIPC"]),
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
@@ -143,12 +143,15 @@ let package = Package(
             "MailQueueTests", ["MailQueue", "MailIPC", "MailModel", "SystemKit"],
             resources: [.copy("Samples")]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
-        tests("MailLogTests", ["MailLog", "SystemKit"]),
+        tests("MailLogTests", ["MailLog", "MailConfiguration", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+            [
+                "SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit",
+                "SystemKit", "TLS",
+            ]
                 + nio),
         tests(
             "SMTPClientTests",

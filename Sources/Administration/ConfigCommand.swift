@@ -30,6 +30,9 @@ struct ConfigCommand: ParsableCommand {
     @Flag(name: .customShort("X"), help: "Remove parameters from main.cf.")
     var removes = false
 
+    @Flag(name: .customShort("#"), help: "Turn the assignments of parameters in main.cf into comments.")
+    var commentsOut = false
+
     @Flag(name: .long, help: "Print one JSON object.")
     var json = false
 
@@ -40,17 +43,22 @@ struct ConfigCommand: ParsableCommand {
     var words: [String] = []
 
     func validate() throws {
-        if edits && removes { throw ValidationError("-e and -X exclude each other") }
-        if (edits || removes) && words.isEmpty { throw ValidationError("which parameter?") }
+        if [edits, removes, commentsOut].filter({ $0 }).count > 1 { throw ValidationError("-e, -X and -# exclude each other") }
+        if isEditing && words.isEmpty { throw ValidationError("which parameter?") }
+        if isEditing && (defaults || explicit || expands || valuesOnly || json) {
+            throw ValidationError("-e, -X and -# show nothing: -d, -n, -x, -h and --json do not go with them")
+        }
         if defaults && explicit { throw ValidationError("-d and -n exclude each other") }
     }
+
+    private var isEditing: Bool { edits || removes || commentsOut }
 
     func run() throws {
         if manualPage {
             print(ManualPage.mainConfiguration(), terminator: "")
             return
         }
-        if edits || removes { return try edit() }
+        if isEditing { return try edit() }
         let main = try defaults ? Self.defaultConfiguration() : common.loadMain()
         var names = words
         if names.isEmpty {
@@ -97,8 +105,10 @@ struct ConfigCommand: ParsableCommand {
             var bytes = try Files.contents(of: path)
             var names: Set<String> = []
             for word in words {
-                if removes {
-                    bytes = MainFileEditor.edit(bytes, name: word, value: nil)
+                if removes || commentsOut {
+                    // As postconf: what a value hides in name=value is not meant.
+                    if word.contains("=") { throw ValidationError("-X and -# take names, not \(word)") }
+                    bytes = commentsOut ? MainFileEditor.commentOut(bytes, name: word) : MainFileEditor.edit(bytes, name: word, value: nil)
                     continue
                 }
                 switch Assignment.parse(word) {
@@ -119,7 +129,7 @@ struct ConfigCommand: ParsableCommand {
         do throws(ConfigurationErrors) {
             let edited = try Configuration(
                 text: String(decoding: bytes, as: UTF8.self), file: path, directory: directory, hostName: HostName.current
-            ) { _ in "file" }
+            ) { $0.hasPrefix("/") ? "file" : nil }
             for warning in edited.warnings where names.contains(where: { warning.text.contains($0) }) {
                 Diagnostics.warning(warning.description)
             }

@@ -11,13 +11,15 @@ struct ConfigurationCheck {
     private(set) var errors: [ConfigurationProblem] = []
     private(set) var warnings: [ConfigurationProblem] = []
     private(set) var main: Configuration?
-    private let directory: String
+    let directory: String
 
-    private var mainPath: String { directory + "/main.cf" }
-    private var masterPath: String { directory + "/master.cf" }
+    var mainPath: String { directory + "/main.cf" }
+    var masterPath: String { directory + "/master.cf" }
 
     /// Checks everything.
-    init(directory: String, isRoot: Bool = Privileges.isRoot) {
+    ///
+    /// - Parameter asksPrograms: whether programs are started to say what they find; nil where the caller runs this instance.
+    init(directory: String, isRoot: Bool = Privileges.isRoot, asksPrograms: Bool? = nil) {
         self.directory = directory
         var master: MasterFile?
         do throws(ConfigurationErrors) { main = try Configuration.load(directory: directory) } catch { errors += error.problems }
@@ -29,7 +31,10 @@ struct ConfigurationCheck {
             checkTables(main)
             checkRelayHost(main)
             if isRoot { checkAccounts(main) }
-            if let master { checkServices(master, main) }
+            checkHostName(main)
+            checkQueueLayout(main, isRoot: isRoot)
+            if isRoot { checkRights(main) }
+            if let master { checkServices(master, main, asksPrograms: asksPrograms ?? (isRoot || isOwner(main))) }
         }
     }
 
@@ -46,7 +51,9 @@ struct ConfigurationCheck {
         for problem in warnings { Diagnostics.warning(problem.description) }
     }
 
-    private mutating func error(_ name: String, _ text: String) {
+    mutating func addWarning(_ problem: ConfigurationProblem) { warnings.append(problem) }
+
+    mutating func error(_ name: String, _ text: String) {
         let line = main?.line(of: name) ?? 0
         errors.append(ConfigurationProblem(file: mainPath, line: line, text: "\(name): \(text)"))
     }
@@ -105,6 +112,7 @@ struct ConfigurationCheck {
         let parameters = Self.tableParameters.filter { main.line(of: $0.name) != nil } + Self.tableParameters
         for parameter in parameters {
             for word in main[parameter] where seen.insert(word).inserted {
+                checkAge(TableSpecification(word), parameter.name, main)
                 let isSubstituting = parameter.name != "alias_maps"
                 for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {
                     error(parameter.name, problem.description)
@@ -116,6 +124,18 @@ struct ConfigurationCheck {
                 for problem in MatchList([word]).problems() { error(parameter.name, problem.description) }
             }
         }
+    }
+
+    /// A table that was not built again after its source was edited answers from the past.
+    private mutating func checkAge(_ table: TableSpecification, _ name: String, _ main: Configuration) {
+        guard table.isIndexed, let source = try? Files.status(of: table.name), let index = try? Files.status(of: table.indexPath),
+            source.modified > index.modified
+        else { return }
+        let command = main[Parameters.aliasDatabase].contains(table.description) ? "newaliases" : "martlet map build \(table.description)"
+        addWarning(
+            ConfigurationProblem(
+                file: mainPath, line: main.line(of: name) ?? 0,
+                text: "\(name): \(table.name) is newer than the table that was built from it (\(command))"))
     }
 
     private mutating func checkRelayHost(_ main: Configuration) {
@@ -144,13 +164,23 @@ struct ConfigurationCheck {
         return nil
     }
 
-    private mutating func checkServices(_ master: MasterFile, _ main: Configuration) {
+    /// Whether the caller runs this instance: then what its programs may read, the caller may read too.
+    private func isOwner(_ main: Configuration) -> Bool {
+        ((try? UserDatabase.user(named: main[Parameters.mailOwner])) ?? nil)?.uid == Privileges.realUser
+    }
+
+    private mutating func checkServices(_ master: MasterFile, _ main: Configuration, asksPrograms: Bool) {
         for entry in master.entries {
             func problem(_ text: String) -> ConfigurationProblem {
                 ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(text)")
             }
             let program = main[Parameters.daemonDirectory] + "/" + entry.command
-            if (try? Files.exists(program)) == false { errors.append(problem("there is no program \(program)")) }
+            guard (try? Files.exists(program)) != false else {
+                errors.append(problem("there is no program \(program)"))
+                continue
+            }
+            let errorsBefore = errors.count
+            defer { if asksPrograms && errors.count == errorsBefore { ask(entry, program: program) } }
             if entry.overrides.isEmpty { continue }
             let overrides = entry.overrides.map { (name: $0.name, value: $0.value) }
             do throws(ConfigurationErrors) {
@@ -178,5 +208,19 @@ struct ConfigurationCheck {
                 error(parameter.name, "there is no service \(transport) in master.cf")
             }
         }
+    }
+
+    /// What the program itself finds. What several services share is said once, without the place.
+    private mutating func ask(_ entry: MasterEntry, program: String) {
+        let answer = ProgramCheck(entry, program: program, directory: directory)
+        func isKnown(_ text: String) -> Bool {
+            // Said already, by this check or by an earlier service.
+            (errors + warnings).contains { $0.text.hasSuffix(text) || text.hasSuffix($0.text) || $0.description == text }
+        }
+        func problem(_ text: String) -> ConfigurationProblem {
+            ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(entry.command): \(text)")
+        }
+        for text in answer.errors where !isKnown(text) { errors.append(problem(text)) }
+        for text in answer.warnings where !isKnown(text) { warnings.append(problem(text)) }
     }
 }

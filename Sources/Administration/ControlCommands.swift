@@ -75,7 +75,7 @@ struct StopCommand: ParsableCommand {
 struct ReloadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload", abstract: "Check the configuration and let the mail system use it.",
-        discussion: "With an error in the configuration nothing changes, and the status is 78.")
+        discussion: "With an error in the configuration nothing changes, for programs that are started later either, and the status is 78.")
 
     @OptionGroup var common: CommonOptions
 
@@ -86,8 +86,19 @@ struct ReloadCommand: ParsableCommand {
                 Diagnostics.error("the mail system is not running")
                 throw SystemExit.unavailable
             }
+            let before = master.report?.attempt ?? 0
             try ProcessSpawn.kill(master.pid, .hangUp)
-            Diagnostics.note("the mail system reads its configuration anew")
+            guard let report = try master.awaitReport(after: before, seconds: 10) else {
+                Diagnostics.warning("the mail system was told to read its configuration anew, but has not said yet what came of it")
+                return
+            }
+            // What only the running master finds: an address that is taken, a queue_directory that is another one now.
+            for refusal in report.refusals { Diagnostics.error(refusal) }
+            if !report.refusals.isEmpty {
+                Diagnostics.error("the old configuration stays in use")
+                throw SystemExit.configuration
+            }
+            Diagnostics.note("the new configuration is in use")
         }
     }
 }
@@ -105,11 +116,21 @@ struct StatusCommand: ParsableCommand {
         let queue = try common.loadForControl().queueDirectory
         try Control.reporting {
             let master = try MasterProcess.running(queueDirectory: queue)
+            let report = master?.report
             if json {
                 let pid: JSONText = master.map { .number(Int64($0.pid)) } ?? .null
-                print(JSONText.object([("running", .flag(master != nil)), ("pid", pid), ("queue_directory", .text(queue))]).encoded)
+                let since: JSONText = report.map { .number(Int64($0.inUseSince)) } ?? .null
+                print(
+                    JSONText.object([
+                        ("running", .flag(master != nil)), ("pid", pid), ("queue_directory", .text(queue)), ("configuration_since", since),
+                        ("refused", .list((report?.refusals ?? []).map { .text($0) })),
+                    ]).encoded)
             } else if let master {
                 print("the mail system is running: process \(master.pid)")
+                if let report, !report.refusals.isEmpty {
+                    print("the last reload was refused, and the old configuration is in use:")
+                    for refusal in report.refusals { print("  \(refusal)") }
+                }
             } else {
                 print("the mail system is not running")
             }

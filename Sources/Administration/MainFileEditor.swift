@@ -37,6 +37,18 @@ enum MainFileEditor {
         return Array(out.joined(separator: [UInt8(ascii: "\n")])) + (out.isEmpty ? [] : [UInt8(ascii: "\n")])
     }
 
+    /// The text with the assignments of `name` as comments, so that its default holds.
+    static func commentOut(_ text: [UInt8], name: String) -> [UInt8] {
+        var isOurs = false
+        let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
+        return Array(
+            lines.map { line in
+                guard let first = line.first(where: { !ASCII.isSpace($0) }), first != UInt8(ascii: "#") else { return line }
+                if !(line.first.map(ASCII.isSpace) ?? false) { isOurs = Self.name(of: line) == name }
+                return isOurs ? [UInt8(ascii: "#")] + line : line
+            }.joined(separator: [UInt8(ascii: "\n")]))
+    }
+
     private static func name(of line: [UInt8]) -> String? {
         guard case .success(let assignment) = Assignment.parse(String(decoding: line, as: UTF8.self)) else { return nil }
         return assignment.name

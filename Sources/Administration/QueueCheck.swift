@@ -6,6 +6,7 @@
 // Security: every file is taken for hostile: opened without following links, parsed by the bounded readers of MailQueue.
 // Known limits: whole logs and envelopes are read into memory, one at a time; content is read in pieces.
 
+import MailConfiguration
 import MailModel
 import MailQueue
 import SystemKit

@@ -1,5 +1,6 @@
 // The offline check of one message: `incoming`, `deferred`, `hold` (S1 to S11 of the state table).
 
+import MailConfiguration
 import MailModel
 import MailQueue
 import SystemKit

@@ -1,5 +1,6 @@
 // The offline check of submissions in `maildrop` (L1 to L4) and of the logs of recipients (S5, S6, S9).
 
+import MailConfiguration
 import MailIPC
 import MailModel
 import MailQueue

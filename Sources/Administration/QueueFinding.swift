@@ -1,5 +1,6 @@
 // What the offline check of a queue can find, and what can be done about it. ARCHITECTURE.md, "State table", says why.
 
+import MailConfiguration
 import MailModel
 import MailQueue
 

@@ -3,6 +3,7 @@
 // Nothing accepted is ever removed: what is removed had no valid end record and was never accepted, or is a log that only informs. What cannot
 // be read goes to `corrupt`. The caller holds the queue manager's lock meanwhile.
 
+import MailConfiguration
 import MailQueue
 import SystemKit
 

@@ -194,7 +194,12 @@ final class BounceService {
                 body: report.hasEightBit ? .eightBitMIME : .sevenBit, isSMTPUTF8: report.isInternationalized)
             switch await poster.post(envelope, content: report.message(to: planned.recipient)) {
             case .success(let newID):
-                log.info("\(notice.queueID): \(planned.logWords): \(newID)")
+                log.info(
+                    "\(notice.queueID): \(planned.logWords): \(newID)",
+                    fields: .event("notification", notice.queueID) + [
+                        "notification_id": .text("\(newID)"), "notification": .text(planned.logWords),
+                        "recipient": .text(planned.recipient.logForm), "nrcpt": .number(Int64(planned.records.count)),
+                    ])
                 return nil
             case .failure(let error): failure = error
             }

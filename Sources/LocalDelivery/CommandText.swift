@@ -41,11 +41,14 @@ struct CommandEnvironment: Sendable {
     var user: (name: String, home: String, shell: String)?
     var timeZone: String?
     var path: String
+    /// What `export_environment` lets through.
+    var exported: [(String, String)] = []
 
     /// - Parameter allowed: `command_expansion_filter`.
     func variables(allowed: String) -> [(String, String)] {
         func safe(_ value: [UInt8]) -> String { CommandText.filtered(value, allowed: allowed) }
-        var out = [("PATH", path)]
+        var out = exported
+        if !out.contains(where: { $0.0 == "PATH" }) { out.append(("PATH", path)) }
         if let timeZone { out.append(("TZ", timeZone)) }
         if let user {
             out.append(("USER", user.name))

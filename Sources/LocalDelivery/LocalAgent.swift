@@ -49,7 +49,7 @@ final class LocalAgent {
         let timeout = timeout
         let deliverer = LocalDeliverer(
             message, content: content, settings: settings, tables: tables, transport: request.transport, helperPath: helperPath,
-            now: { SystemClock.now() }, log: { log.info($0) }, warn: { log.warning($0) },
+            now: { SystemClock.now() }, log: { log.info($0, fields: $1()) }, warn: { log.warning($0) },
             forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) })
         return DeliveryReply(outcomes: deliverer.run())
     }

@@ -1,7 +1,10 @@
 // One delivery request: one message, some recipients, all of its ends on this host.
 
 import LookupTables
+import MailConfiguration
+import MailLog
 import MailModel
+import ServiceKit
 import SystemKit
 
 /// Makes the deliveries of one request. Used once.
@@ -14,7 +17,7 @@ final class LocalDeliverer {
     private let message: DeliveryMessage
     private let content: MessageContent
     private let forwarder: (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
-    private let log: (String) -> Void
+    private let log: (String, () -> LogFields) -> Void
     private let logWarning: (String) -> Void
     private let helperPath: String
     private let now: () -> Int64
@@ -29,7 +32,8 @@ final class LocalDeliverer {
 
     init(
         _ message: DeliveryMessage, content: consuming MessageContent, settings: LocalSettings, tables: LocalTables, transport: String,
-        helperPath: String, now: @escaping () -> Int64, log: @escaping (String) -> Void, warn: @escaping (String) -> Void,
+        helperPath: String, now: @escaping () -> Int64, log: @escaping (String, () -> LogFields) -> Void,
+        warn: @escaping (String) -> Void,
         forwarder: @escaping (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
     ) {
         self.message = message
@@ -88,9 +92,17 @@ final class LocalDeliverer {
 
     func record(_ address: MailAddress, top: EnvelopeRecipient, _ outcome: RecipientOutcome) {
         let original = top.originalAddress ?? top.address
+        let times = message.times(now())
         log(
             DeliveryLogLine.text(
-                queueID: message.queueID, recipient: address, originalRecipient: original, outcome: outcome, times: message.times(now())))
+                queueID: message.queueID, recipient: address, originalRecipient: original, outcome: outcome, times: times)
+        ) {
+            .delivery(
+                message.queueID, sender: message.envelope.sender, address, original: original, outcome,
+                DeliveryMoments(
+                    arrival: times.arrival, activated: times.activated, handedOver: times.received, connected: times.received,
+                    finished: times.finished))
+        }
     }
 
     // MARK: Ends
@@ -179,7 +191,8 @@ final class LocalDeliverer {
         let environment = CommandEnvironment(
             sender: sender, recipient: address, originalRecipient: top.originalAddress ?? top.address, localPart: part,
             client: message.envelope.client, user: user.map { ($0.name, $0.home, $0.shell) },
-            timeZone: ProcessSpawn.environmentVariable("TZ"), path: LocalSettings.commandPath)
+            timeZone: nil, path: LocalSettings.commandPath,
+            exported: EnvironmentList.variables(settings.exportEnvironment) { ProcessSpawn.environmentVariable($0) })
         let delivery = CommandDelivery(
             command: command, identity: runner, environment: environment.variables(allowed: LocalSettings.safeCharacters),
             directory: user?.home ?? "/", timeLimit: settings.commandTimeLimit, helperPath: helperPath)

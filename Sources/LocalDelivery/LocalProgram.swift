@@ -21,6 +21,7 @@ public enum LocalProgram {
         _ = Files.setCreationMask(0o077)
         do {
             let agent = try LocalAgent(context)
+            context.endIfOnlyChecking()
             try LocalServer(context, agent: agent).run()
         } catch {
             context.log.fatal("\(error)")

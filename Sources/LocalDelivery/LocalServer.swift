@@ -25,7 +25,7 @@ struct LocalServer {
         self.agent = agent
         signals = FileDescriptorBox(try SignalWait.descriptor(for: [.terminate, .interrupt, .hangUp]))
         idleLimit = context.configuration[Parameters.maxIdle] * 1000
-        listeners = Daemon.findListeners()
+        listeners = Daemon.findListeners(context.options)
         for listener in listeners {
             // Several processes share a listener: who comes late to a connection must not block.
             try FileDescriptor.borrowing(listener) { open throws(SystemError) in try open.setNonBlocking(true) }
@@ -104,8 +104,7 @@ struct LocalServer {
         }
         let reply = agent.deliver(request, descriptor: descriptor)
         connection.timeout = 30_000
-        try connection.send(DeliveryFrame.delivered, reply.encoded, stream: frame.stream)
-        try connection.finish(frame.stream)
+        try connection.sendLast(DeliveryFrame.delivered, reply.encoded, stream: frame.stream)
     }
 
     /// Tells master whether this process takes a client.

@@ -35,6 +35,7 @@ struct LocalSettings: Sendable {
     var strictMailboxOwnership = true
     /// `prepend_delivered_header`: of `command`, `file`, `forward`.
     var deliveredHeaders: Set<String> = ["command", "file", "forward"]
+    var exportEnvironment: [String] = ["TZ"]
     /// Names of parameters that ask for what this agent does not do; with one of them set every delivery to a user is deferred.
     var unsupported: [String] = []
 
@@ -63,6 +64,7 @@ struct LocalSettings: Sendable {
         expansionLimit = configuration[Parameters.aliasExpansionLimit]
         requireHomeDirectory = configuration[Parameters.requireHomeDirectory]
         strictMailboxOwnership = configuration[Parameters.strictMailboxOwnership]
+        exportEnvironment = configuration[Parameters.exportEnvironment]
         deliveredHeaders = Set(configuration[Parameters.prependDeliveredHeader])
         if !configuration[Parameters.mailboxTransport].isEmpty { unsupported.append("mailbox_transport") }
         if !configuration[Parameters.fallbackTransport].isEmpty { unsupported.append("fallback_transport") }

@@ -1,7 +1,7 @@
 // A snapshot of main.cf with all values typed and checked: what every program reads its parameters from.
 //
 // Security: loading is total; each defect is reported with its place, and a configuration with an error is never used.
-// Known limits: mynetworks_style offers host only, and its default is the loopback networks.
+// Known limits: names of hosts in inet_interfaces do not count for the default of mynetworks; addresses do.
 
 /// An immutable configuration. Loading it again gives a new one; a program never sees half of a change.
 public struct Configuration: Sendable {
@@ -22,19 +22,20 @@ public struct Configuration: Sendable {
     ///   - directory: the value of `config_directory`.
     ///   - hostName: the name of the system, for the default of `myhostname`.
     ///   - transports: the service names of master.cf, for `<service>_destination_...` names; nil accepts any.
-    ///   - readFirstLine: gives the first line of the file that `myorigin` may name.
+    ///   - readOutside: what values need from outside: for a path the first line of that file (`myorigin`), for `interfaces` the networks of
+    ///     this system's interfaces as `address/bits` with spaces between (the default of `mynetworks`); nil for what cannot be told.
     public init(
         text: String, overrides: Overrides = [], file: String = "main.cf", directory: String = "/etc/martlet",
-        hostName: String = "localhost", transports: Set<String>? = nil, readFirstLine: @escaping (String) -> String? = { _ in nil }
+        hostName: String = "localhost", transports: Set<String>? = nil, readOutside: @escaping (String) -> String? = { _ in nil }
     ) throws(ConfigurationErrors) {
         try self.init(
             bytes: Array(text.utf8), overrides: overrides, file: file, directory: directory, hostName: hostName, transports: transports,
-            readFirstLine: readFirstLine)
+            readOutside: readOutside)
     }
 
     init(
         bytes: [UInt8], overrides: Overrides, file: String, directory: String, hostName: String, transports: Set<String>?,
-        readFirstLine: @escaping (String) -> String?
+        readOutside: @escaping (String) -> String?
     ) throws(ConfigurationErrors) {
         let mainFile = MainFile(bytes, file: file)
         var errors = mainFile.problems
@@ -60,7 +61,7 @@ public struct Configuration: Sendable {
         }
 
         let evaluation = Evaluation(
-            settings: settings, declarations: declarations, hostName: hostName, directory: directory, readFirstLine: readFirstLine)
+            settings: settings, declarations: declarations, hostName: hostName, directory: directory, readOutside: readOutside)
         var values: [String: ParsedValue] = [:]
         var texts: [String: String] = [:]
         // An unset parameter fails only because a set one that its default names is wrong; that one is reported.

@@ -31,12 +31,8 @@ extension Configuration {
     ///
     /// - Throws: every error of main.cf; a missing file is an error. Errors of master.cf are left to ``MasterFile``.
     public static func load(directory: String, overrides: Overrides = []) throws(ConfigurationErrors) -> Configuration {
-        let path = directory + "/main.cf"
-        let bytes = try ConfigurationFiles.read(path)
-        let master = try? MasterFile.load(directory: directory)
-        return try Configuration(
-            bytes: bytes, overrides: overrides, file: path, directory: directory, hostName: HostName.current,
-            transports: master.map { Set($0.entries.map(\.service)) }, readFirstLine: ConfigurationFiles.firstLine)
+        var snapshot = try ConfigurationSnapshot.read(directory: directory)
+        return try snapshot.check(overrides: overrides)
     }
 }
 

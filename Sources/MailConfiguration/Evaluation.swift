@@ -13,7 +13,7 @@ final class Evaluation {
     private let declarations: [String: ParameterDeclaration]
     private let hostName: String
     private let directory: String
-    private let readFirstLine: (String) -> String?
+    private let readOutside: (String) -> String?
     private var expanded: [String: String] = [:]
     private var inProgress: [String] = []
     /// Names that are used in values and that neither the file nor the registry has.
@@ -21,13 +21,13 @@ final class Evaluation {
 
     init(
         settings: [String: Setting], declarations: [String: ParameterDeclaration], hostName: String, directory: String,
-        readFirstLine: @escaping (String) -> String?
+        readOutside: @escaping (String) -> String?
     ) {
         self.settings = settings
         self.declarations = declarations
         self.hostName = hostName
         self.directory = directory
-        self.readFirstLine = readFirstLine
+        self.readOutside = readOutside
     }
 
     /// The expanded value of a name, or nil where it is unknown.
@@ -60,7 +60,7 @@ final class Evaluation {
             // Postfix: a myorigin that is a file name stands for the first line of the file (Debian's /etc/mailname).
             let path = try expand(setting.text)
             if path.hasPrefix("/") {
-                guard let line = readFirstLine(path), !line.isEmpty else {
+                guard let line = readOutside(path), !line.isEmpty else {
                     throw ExpansionError("the file \(path) cannot be read or is empty")
                 }
                 return line.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
@@ -82,7 +82,10 @@ final class Evaluation {
                 return "localdomain"
             }
             return String(host[host.index(after: dot)...])
-        case "mynetworks": return "127.0.0.0/8 [::1]/128"
+        case "mynetworks":
+            return LocalNetworks.text(
+                style: try value("mynetworks_style") ?? "", listeners: WordList.split(try value("inet_interfaces") ?? ""),
+                interfaces: readOutside("interfaces"))
         default: return declarations[name]?.defaultText
         }
     }

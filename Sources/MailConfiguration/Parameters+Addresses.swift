@@ -96,6 +96,13 @@ extension Parameters {
         "The character set of full names in From fields that are added.")
     public static let strictRFC821Envelopes = Parameter.flag(
         "strict_rfc821_envelopes", false, programs: "smtpd", "Whether MAIL FROM and RCPT TO require angle brackets and plain addresses.")
+    public static let defaultVerpDelimiters = Parameter.string(
+        "default_verp_delimiters", "+=", required: true, programs: "sendmail",
+        "The two characters of variable envelope return paths (sendmail -XV) where none are given.",
+        discussion: "list@origin for user@domain becomes list+user=domain@origin.")
+    public static let verpDelimiterFilter = Parameter.string(
+        "verp_delimiter_filter", "-=+", required: true, programs: "sendmail postdrop",
+        "The characters that may be delimiters of variable envelope return paths.")
 
     static let addressesGroup: [ParameterDeclaration] = [
         recipientDelimiter.declaration, localRecipientMaps.declaration, aliasMaps.declaration, aliasDatabase.declaration,
@@ -108,6 +115,6 @@ extension Parameters {
         resolveDequotedAddress.declaration, allowMinUser.declaration, alwaysBcc.declaration, alwaysAddMissingHeaders.declaration,
         messageDropHeaders.declaration, undisclosedRecipientsHeader.declaration, enableOriginalRecipient.declaration,
         duplicateFilterLimit.declaration, headerFromFormat.declaration, fullNameEncodingCharset.declaration,
-        strictRFC821Envelopes.declaration,
+        strictRFC821Envelopes.declaration, defaultVerpDelimiters.declaration, verpDelimiterFilter.declaration,
     ]
 }

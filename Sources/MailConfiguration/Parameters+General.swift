@@ -27,12 +27,15 @@ extension Parameters {
         "The domains whose mail is delivered by local_transport.",
         discussion: "Words are domains, /file/name for a file of words, type:table, and !word to exclude.")
     public static let mynetworks = Parameter.list(
-        "mynetworks", "", note: "127.0.0.0/8 [::1]/128", programs: "smtpd", "The networks of clients that are trusted to relay mail.",
+        "mynetworks", "", note: "what mynetworks_style says", programs: "smtpd", "The networks of clients that are trusted to relay mail.",
         discussion: "Words are addresses, networks (address/bits), /file/name, type:table, and !word to exclude. An IPv6 address is "
             + "written in square brackets.")
     public static let mynetworksStyle = Parameter.words(
-        "mynetworks_style", "host", of: ["host"], programs: "smtpd",
-        "How the default of mynetworks is made; only host (this host itself) is offered.")
+        "mynetworks_style", "host", of: ["host", "subnet", "class"], programs: "smtpd",
+        "How the default of mynetworks is made from the interfaces of inet_interfaces.",
+        discussion:
+            "host trusts this host itself, subnet the networks it is directly connected to, class whole networks of class A, B or C. "
+            + "127.0.0.0/8 counts as this host. Set mynetworks itself where the network is not under your own control.")
     public static let inetInterfaces = Parameter.list(
         "inet_interfaces", "all", programs: "master smtp",
         "The addresses on which this system receives mail: all, loopback-only, or host names and addresses.")
@@ -99,6 +102,18 @@ extension Parameters {
     public static let maillogFile = Parameter.string(
         "maillog_file", "", programs: "", "A file for log lines in place of syslog; /dev/stdout writes to standard output.",
         discussion: "The file's name must begin with a prefix from maillog_file_prefixes.")
+    public static let maillogFormat = Parameter.words(
+        "maillog_format", "classic", of: ["classic", "json"], programs: "",
+        "How lines in maillog_file look: as Postfix writes them, or as JSON objects.",
+        discussion: "This parameter is new in Martlet. classic is what log analysers for Postfix read. With json each line is one "
+            + "object with time (RFC 3339, UTC), host, program, tag, pid, severity, message (the classic text) and the facts of the event, "
+            + "such as queue_id, event, client_address, sender, recipient, relay, the delays, dsn, status and reason; see martlet_log(5).")
+    public static let maillogJournal = Parameter.words(
+        "maillog_journal", "auto", of: ["auto", "yes", "no"], programs: "",
+        "Whether lines for the system logger go to journald with the facts of the event beside the classic text.",
+        discussion:
+            "This parameter is new in Martlet. auto does so where journald reads /dev/log anyway; no uses /dev/log always. It has no "
+            + "effect with maillog_file. Facts are journal fields with the prefix MARTLET_; see martlet_log(5).")
     public static let maillogFilePrefixes = Parameter.list(
         "maillog_file_prefixes", "/var, /dev/stdout", programs: "", "Where a maillog_file may be.")
     public static let mailSpoolDirectory = Parameter.string(
@@ -151,7 +166,8 @@ extension Parameters {
         parentDomainMatchesSubdomains.declaration, relayhost.declaration, queueDirectory.declaration, commandDirectory.declaration,
         daemonDirectory.declaration, dataDirectory.declaration, configDirectory.declaration, mailOwner.declaration,
         networkOwner.declaration, setgidGroup.declaration, defaultPrivs.declaration, defaultDatabaseType.declaration,
-        syslogName.declaration, syslogFacility.declaration, maillogFile.declaration, maillogFilePrefixes.declaration,
+        syslogName.declaration, syslogFacility.declaration, maillogFile.declaration, maillogFormat.declaration, maillogJournal.declaration,
+        maillogFilePrefixes.declaration,
         mailSpoolDirectory.declaration, importEnvironment.declaration, exportEnvironment.declaration,
         delayLoggingResolutionLimit.declaration, enableLongQueueIds.declaration, smtputf8Enable.declaration,
         emptyAddressRecipient.declaration, doubleBounceSender.declaration, lineLengthLimit.declaration, messageSizeLimit.declaration,

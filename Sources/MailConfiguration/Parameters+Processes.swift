@@ -15,16 +15,9 @@ extension Parameters {
         "Accepted for Postfix configurations; processes serve many clients at a time and are not replaced.")
     public static let ipcTimeout = Parameter.time(
         "ipc_timeout", "3600s", programs: "", "How long an exchange between programs may take.")
-    public static let ipcIdle = Parameter.time(
-        "ipc_idle", "5s", programs: "", "How long an idle connection between programs is kept.")
     public static let daemonTimeout = Parameter.time(
-        "daemon_timeout", "18000s", programs: "", "How long one request may occupy a process before it is ended.")
-    public static let triggerTimeout = Parameter.time(
-        "trigger_timeout", "10s", programs: "", "How long a wake-up of another program may take.")
-    public static let forkAttempts = Parameter.integer(
-        "fork_attempts", "5", in: ParameterBounds.positive, programs: "master local", "How often the start of a process is tried.")
-    public static let forkDelay = Parameter.time(
-        "fork_delay", "1s", programs: "master local", "The time between two tries to start a process.")
+        "daemon_timeout", "18000s", programs: "",
+        "How long the event loop of a program may show no sign of life before the program is ended and replaced.")
     public static let stopTimeout = Parameter.time(
         "stop_timeout", "30s", programs: "master martlet", "How long programs have to finish after a stop before they are killed.",
         discussion: "This parameter is new in Martlet.")
@@ -32,10 +25,6 @@ extension Parameters {
         "cleanup_service_name", "cleanup", required: true, programs: "smtpd pickup bounce local", "The service that takes new mail.")
     public static let bounceServiceName = Parameter.string(
         "bounce_service_name", "bounce", required: true, programs: "qmgr", "The service that records and reports failures.")
-    public static let deferServiceName = Parameter.string(
-        "defer_service_name", "defer", required: true, programs: "qmgr", "The service that records delays.")
-    public static let traceServiceName = Parameter.string(
-        "trace_service_name", "trace", required: true, programs: "qmgr", "The service that records successes.")
     public static let queueServiceName = Parameter.string(
         "queue_service_name", "qmgr", required: true, programs: "cleanup pickup martlet postqueue", "The service that schedules mail.")
     public static let pickupServiceName = Parameter.string(
@@ -65,9 +54,8 @@ extension Parameters {
 
     static let processesGroup: [ParameterDeclaration] = [
         defaultProcessLimit.declaration, serviceThrottleTime.declaration, maxIdle.declaration, maxUse.declaration, ipcTimeout.declaration,
-        ipcIdle.declaration, daemonTimeout.declaration, triggerTimeout.declaration, forkAttempts.declaration, forkDelay.declaration,
-        stopTimeout.declaration, cleanupServiceName.declaration, bounceServiceName.declaration, deferServiceName.declaration,
-        traceServiceName.declaration, queueServiceName.declaration, pickupServiceName.declaration, resolverServiceName.declaration,
+        daemonTimeout.declaration, stopTimeout.declaration, cleanupServiceName.declaration, bounceServiceName.declaration,
+        queueServiceName.declaration, pickupServiceName.declaration, resolverServiceName.declaration,
         resolverNameservers.declaration, resolverTrustAnchorFile.declaration, resolverTimeout.declaration, resolverCacheSize.declaration,
         authorizedFlushUsers.declaration, authorizedMailqUsers.declaration, authorizedSubmitUsers.declaration,
     ]

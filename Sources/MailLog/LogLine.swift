@@ -31,53 +31,54 @@ enum LogLine {
         let seconds = floorDivide(microseconds, 1_000_000) &+ Int64(offset)
         let days = floorDivide(seconds, 86400)
         let second = Int(seconds - days * 86400)
-        let (month, day) = monthAndDay(days)
+        let (_, month, day) = date(days)
         let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let dayText = day < 10 ? " \(day)" : "\(day)"
         return "\(names[month - 1]) \(dayText) \(two(second / 3600)):\(two(second / 60 % 60)):\(two(second % 60))"
     }
 
     /// A line of a log file: `Nov 23 19:38:06 host martlet/qmgr[123]: TEXT`.
-    static func file(timestamp: String, host: String, tag: String, processID: Int32, text: String) -> [UInt8] {
-        Array("\(timestamp) \(host) \(tag)[\(processID)]: \(text)\n".utf8)
+    ///
+    /// - Parameter prefix: time and host, with the space behind them.
+    static func file(prefix: String, tag: String, processID: Int32, text: String) -> [UInt8] {
+        var line: [UInt8] = []
+        line.reserveCapacity(prefix.utf8.count + tag.utf8.count + text.utf8.count + 16)
+        line += prefix.utf8
+        line += tag.utf8
+        line += "[\(processID)]: ".utf8
+        line += text.utf8
+        line.append(0x0A)
+        return line
     }
 
     /// A datagram for `/dev/log`: `<22>Nov 23 19:38:06 martlet/qmgr[123]: TEXT`. The host is the logger's business on a local socket.
-    static func syslog(severity: Int, timestamp: String, tag: String, processID: Int32, text: String) -> [UInt8] {
-        // Facility mail is 2 (RFC 3164 section 4.1.1).
-        Array("<\(2 << 3 | severity)>\(timestamp) \(tag)[\(processID)]: \(text)".utf8)
-    }
-
-    /// A datagram in journald's own protocol: `NAME=value` lines. Values have no line feed, since `safe` made them.
-    static func journal(severity: Int, tag: String, processID: Int32, text: String, fields: [(String, String)]) -> [UInt8] {
-        var message = "MESSAGE=\(text)\nPRIORITY=\(severity)\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=\(tag)\nSYSLOG_PID=\(processID)\n"
-        for (name, value) in fields where isFieldName(name) { message += "\(name)=\(safe(value))\n" }
-        return Array(message.utf8)
-    }
-
-    /// journald takes upper-case letters, digits and `_`; a leading `_` is reserved for its own facts.
-    static func isFieldName(_ name: String) -> Bool {
-        guard let first = name.utf8.first, first >= 0x41, first <= 0x5A, name.utf8.count <= 64 else { return false }
-        return name.utf8.allSatisfy { ($0 >= 0x41 && $0 <= 0x5A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == UInt8(ascii: "_") }
+    ///
+    /// - Parameter facility: RFC 3164 section 4.1.1; mail is 2.
+    static func syslog(
+        severity: Int, facility: Int, timestamp: String, tag: String, processID: Int32, text: String
+    ) -> [UInt8] {
+        Array("<\(facility << 3 | severity)>\(timestamp) \(tag)[\(processID)]: \(text)".utf8)
     }
 
     private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 
-    private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
+    static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
         let quotient = value / divisor
         return value % divisor < 0 ? quotient - 1 : quotient
     }
 
-    /// Month (1-12) and day (1-31) of a day counted from 1 January 1970, in the Gregorian calendar.
+    /// Year, month (1-12) and day (1-31) of a day counted from 1 January 1970, in the Gregorian calendar.
     ///
     /// Years are counted from 1 March, so that the leap day is the last day of a year and months follow one formula.
-    private static func monthAndDay(_ days: Int64) -> (month: Int, day: Int) {
+    static func date(_ days: Int64) -> (year: Int, month: Int, day: Int) {
         let shifted = days + 719_468
         let era = floorDivide(shifted, 146_097)
         let dayOfEra = Int(shifted - era * 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
         let marchMonth = (5 * dayOfYear + 2) / 153
-        return (marchMonth < 10 ? marchMonth + 3 : marchMonth - 9, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
+        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+        let year = yearOfEra + Int(era) * 400 + (month <= 2 ? 1 : 0)
+        return (year, month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
     }
 }

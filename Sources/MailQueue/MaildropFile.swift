@@ -1,7 +1,7 @@
 // The form of a local submission: what `sendmail` writes to `postdrop`, what stands in `maildrop`, and what `pickup` reads.
 //
-// A first line of text, then records: type (1 byte), length (4, little-endian), payload. First one `E` with the envelope, then `C` with
-// content (none, one or many; CRLF lines), last one `Z` with the content's length (8) and a CRC-32C of every byte before the checksum.
+// A first line of text, then records: type (1 byte), length (4, little-endian), payload. First one `E` with the envelope, then perhaps `V` with
+// the two delimiters of variable envelope return paths, then `C` with content (none, one or many; CRLF lines), last one `Z` with the content's length (8) and a CRC-32C of every byte before the checksum.
 //
 // Security: every user of the host can make such bytes. The decoder is total and bounded, and an envelope is checked field by field before
 // anybody sees it: no NUL and no line break can get into a queue file or a log by this way (CVE list of Postfix, summer of 2026).
@@ -25,6 +25,7 @@ public struct MaildropFileError: Error, Hashable, Sendable, CustomStringConverti
 public enum MaildropFile {
     public static let firstLine = Array("Martlet maildrop 1\n".utf8)
     static let envelopeRecord = UInt8(ascii: "E")
+    static let verpRecord = UInt8(ascii: "V")
     static let contentRecord = UInt8(ascii: "C")
     static let endRecord = UInt8(ascii: "Z")
     static let headerSize = 5
@@ -73,6 +74,9 @@ public struct MaildropFileEncoder: Sendable {
         emit(MaildropFile.firstLine + record(MaildropFile.envelopeRecord, envelope.encoded))
     }
 
+    /// Behind the envelope: each recipient gets a copy with a sender of its own.
+    public mutating func verp(_ delimiters: VERPDelimiters) -> [UInt8] { emit(record(MaildropFile.verpRecord, delimiters.text)) }
+
     /// Some more content.
     public mutating func content(_ bytes: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []
@@ -116,12 +120,14 @@ public struct MaildropFileDecoder: Sendable {
     public enum Event: Hashable, Sendable {
         /// Checked by ``MaildropFile/objection(to:)``.
         case envelope(Envelope)
+        /// Behind the envelope, where each recipient gets a copy with a sender of its own.
+        case verp(VERPDelimiters)
         case content([UInt8])
         /// The end record was there and right: the submission is whole.
         case end
     }
 
-    private enum Expectation: Sendable { case firstLine, envelope, contentOrEnd, nothing }
+    private enum Expectation: Sendable { case firstLine, envelope, verpOrContent, contentOrEnd, nothing }
 
     private var buffer: [UInt8] = []
     private var start = 0
@@ -160,8 +166,15 @@ public struct MaildropFileDecoder: Sendable {
             guard type == MaildropFile.envelopeRecord else { throw MaildropFileError("record type \(type) where the envelope is due") }
             let envelope = try MaildropFileDecoder.envelope(payload)
             take(MaildropFile.headerSize + payload.count)
-            expectation = .contentOrEnd
+            expectation = .verpOrContent
             return .envelope(envelope)
+        case .verpOrContent:
+            guard let (type, payload) = try record(limit: MaildropFile.chunkSize) else { return nil }
+            expectation = .contentOrEnd
+            guard type == MaildropFile.verpRecord else { return try next() }
+            guard let delimiters = VERPDelimiters(payload) else { throw MaildropFileError("bad VERP delimiters") }
+            take(MaildropFile.headerSize + payload.count)
+            return .verp(delimiters)
         case .contentOrEnd:
             guard let (type, payload) = try record(limit: MaildropFile.chunkSize) else { return nil }
             switch type {

@@ -10,18 +10,6 @@ enum ChildEnvironment {
     ///   - lookup: a variable of master's own environment.
     static func make(_ words: [String], lookup: (String) -> String?) -> [(String, String)] {
         // A crash is reported by the runtime's own line; its backtracer is a program that a jailed process cannot reach.
-        var result: [(String, String)] = [("SWIFT_BACKTRACE", "enable=no")]
-        func set(_ name: String, _ value: String) {
-            result.removeAll { $0.0 == name }
-            result.append((name, value))
-        }
-        for word in words {
-            if let equals = word.firstIndex(of: "=") {
-                set(String(word[..<equals]), String(word[word.index(after: equals)...]))
-            } else if let value = lookup(word) {
-                set(word, value)
-            }
-        }
-        return result
+        [("SWIFT_BACKTRACE", "enable=no")] + EnvironmentList.variables(words.filter { !$0.hasPrefix("SWIFT_BACKTRACE") }, lookup: lookup)
     }
 }

@@ -1,7 +1,8 @@
 // One child: how it is started, and the two pipes on which master hears from it.
 //
 // The contract with ServiceKit: descriptor 3 takes one byte for each change of state (`A` available, `T` taken), descriptor 4 comes to its
-// end when master is gone, 5 and the following are the listeners, then the lock of a service with one process. 0 and 1 are /dev/null;
+// end when master is gone, 5 is the configuration (sealed memory, option -f), 6 and the following are the listeners, then the lock of a service
+// with one process. 0 and 1 are /dev/null;
 // what comes on 2 (a trap of the language's runtime, an assertion of a library) becomes log lines.
 
 import SystemKit
@@ -10,7 +11,8 @@ import SystemKit
 final class ChildProcess {
     static let statusDescriptor: Int32 = 3
     static let lifetimeDescriptor: Int32 = 4
-    static let firstListener: Int32 = 5
+    static let configurationDescriptor: Int32 = 5
+    static let firstListener: Int32 = 6
     /// What one child may write to standard error, in bytes; more is read and dropped.
     static let standardErrorLimit = 65536
 
@@ -42,10 +44,12 @@ final class ChildProcess {
     ///
     /// - Parameters:
     ///   - lock: the descriptor of the service's lock, which the child keeps open behind its listeners.
+    ///   - configuration: what master has checked, as ``ConfigurationSnapshot`` encodes it.
     ///   - lifetime: the reading end of the pipe whose writing end only master has.
     ///   - inheritsStandardError: for debugging: standard error is master's own.
     static func start(
-        _ service: ServiceDefinition, listeners: [Int32], lock: Int32?, lifetime: Int32, environment: [(String, String)],
+        _ service: ServiceDefinition, listeners: [Int32], lock: Int32?, configuration: Int32, lifetime: Int32,
+        environment: [(String, String)],
         inheritsStandardError: Bool
     ) throws(SystemError) -> ChildProcess {
         let null = try FileDescriptor.open("/dev/null", .readWrite)
@@ -60,6 +64,7 @@ final class ChildProcess {
         var descriptors: [(from: Int32, to: Int32)] = [
             (null.rawValue, 0), (null.rawValue, 1), (inheritsStandardError ? 2 : errorWriter.rawValue, 2),
             (statusWriter.rawValue, statusDescriptor), (lifetime, lifetimeDescriptor),
+            (configuration, configurationDescriptor),
         ]
         for (number, from) in (listeners + (lock.map { [$0] } ?? [])).enumerated() {
             descriptors.append((from, firstListener + Int32(number)))

@@ -9,6 +9,11 @@ import SystemKit
 /// The running master.
 final class MasterLoop {
     private var configuration: MasterConfiguration
+    /// The text of `configuration`, for children.
+    private var configurationMemory: FileDescriptor
+    /// How often the files were read.
+    private var attempts = 0
+    private var inUseSince = 0
     private var services: [ServiceKey: ServiceDefinition] = [:]
     private var supervisor: Supervisor
     private var listeners: ListenerSet
@@ -35,6 +40,7 @@ final class MasterLoop {
         notifier: ServiceManagerNotifier, isDebugging: Bool, clock: @escaping () -> Int64 = { SystemClock.monotonic() }
     ) throws(SystemError) {
         self.configuration = configuration
+        configurationMemory = try Self.memory(configuration)
         self.listeners = listeners
         self.signals = signals
         self.log = log
@@ -45,6 +51,11 @@ final class MasterLoop {
         supervisor = Supervisor(policies: configuration.services.map(\.policy), now: clock())
         services = Dictionary(configuration.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         nextSignOfLife = notifier.watchdogInterval.map { clock() + $0 }
+        report(refusals: [])
+    }
+
+    private static func memory(_ configuration: MasterConfiguration) throws(SystemError) -> FileDescriptor {
+        try SealedMemory.make("configuration", configuration.snapshot.encoded)
     }
 
     /// Runs until a signal ends it and all children are gone.
@@ -169,8 +180,9 @@ final class MasterLoop {
                 ProcessSpawn.environmentVariable($0)
             }
             let child = try ChildProcess.start(
-                service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue, lifetime: lifetime.read.rawValue,
-                environment: environment, inheritsStandardError: isDebugging)
+                service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue,
+                configuration: configurationMemory.rawValue, lifetime: lifetime.read.rawValue, environment: environment,
+                inheritsStandardError: isDebugging)
             children[child.pid] = child
             supervisor.childStarted(child.pid, of: key, now: clock())
         } catch {
@@ -207,27 +219,43 @@ final class MasterLoop {
         }
     }
 
-    /// Takes new files into use; keeps everything as it is when they have an error.
+    /// Takes new files into use; keeps everything as it is, for children that are still to come too, when they have an error.
     func reload() {
         notifier.reloading(monotonic: clock())
-        defer { notifier.ready(status: "running") }
-        let fresh: MasterConfiguration
-        do {
-            fresh = try MasterConfiguration.load(directory: configuration.directory)
+        let refusals = takeNewFiles()
+        for refusal in refusals { log.error(refusal) }
+        if !refusals.isEmpty { log.error("reload: the old configuration stays in use") }
+        report(refusals: refusals)
+        let word = "running; the last reload was refused, the old configuration is in use"
+        notifier.ready(status: refusals.isEmpty ? "running" : word)
+    }
+
+    /// Says what became of the files, for `martlet reload` and `martlet status`.
+    private func report(refusals: [String]) {
+        attempts += 1
+        if refusals.isEmpty { inUseSince = Int(SystemClock.now() / 1_000_000) }
+        let report = ReloadReport(
+            processID: Int(ProcessSpawn.currentProcessID), attempt: attempts, inUseSince: inUseSince, refusals: refusals)
+        do throws(SystemError) {
+            try report.write(queueDirectory: configuration.queueDirectory)
         } catch {
-            for problem in error.problems { log.error(problem.description) }
-            log.error("reload: the configuration has errors; the old one stays in use")
-            return
+            log.warning("cannot note the state of the configuration: \(error)")
         }
+    }
+
+    /// Reads the files and takes them into use; returns why not.
+    private func takeNewFiles() -> [String] {
+        let fresh: MasterConfiguration
+        do { fresh = try MasterConfiguration.load(directory: configuration.directory) } catch { return error.problems.map(\.description) }
         if fresh.queueDirectory != configuration.queueDirectory {
-            log.error("reload: queue_directory cannot change while the mail system runs; the old configuration stays in use")
-            return
+            return ["reload: queue_directory cannot change while the mail system runs"]
         }
         do throws(SystemError) {
+            let memory = try Self.memory(fresh)
             try listeners.update(fresh.services)
+            configurationMemory = memory
         } catch {
-            log.error("reload: \(error); the old configuration stays in use")
-            return
+            return ["reload: \(error)"]
         }
         // A moved log file is let go of; children open the new one when they start anew.
         do throws(SystemError) { try log.reopen() } catch { log.warning("cannot open the log again: \(error)") }
@@ -238,6 +266,7 @@ final class MasterLoop {
         supervisor.drainAll()
         supervisor.configure(fresh.services.map(\.policy), now: clock())
         log.info("reload -- version \(fresh.main[Parameters.mailVersion]), configuration \(fresh.directory)")
+        return []
     }
 
     func stop(_ signal: Signal) {

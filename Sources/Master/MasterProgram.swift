@@ -98,9 +98,7 @@ public enum MasterProgram {
     }
 
     private static func makeLog(_ main: Configuration, isDebugging: Bool) -> MailLog {
-        let file = main[Parameters.maillogFile]
-        let destination: MailLog.Destination = isDebugging ? .stderr : file.isEmpty ? .syslog : .file(file)
-        return MailLog(program: "master", syslogName: main[Parameters.syslogName], destination: destination)
+        MailLog(program: "master", configuration: main, destination: isDebugging ? .stderr : nil)
     }
 
     /// Every error, on standard error and in the log that is left when main.cf cannot be trusted: the system's.

@@ -31,6 +31,8 @@ struct MasterConfiguration: Sendable {
     let directory: String
     let main: Configuration
     let services: [ServiceDefinition]
+    /// The text that was checked, for the children.
+    let snapshot: ConfigurationSnapshot
 
     var queueDirectory: String { main[Parameters.queueDirectory] }
 
@@ -39,24 +41,42 @@ struct MasterConfiguration: Sendable {
 
     /// Reads both files of a directory. Throws every error of both.
     static func load(directory: String) throws(ConfigurationErrors) -> MasterConfiguration {
-        var problems: [ConfigurationProblem] = []
-        var main: Configuration?
-        var master: MasterFile?
-        do { main = try Configuration.load(directory: directory) } catch { problems += error.problems }
-        do { master = try MasterFile.load(directory: directory) } catch { problems += error.problems }
-        guard let main, let master else { throw ConfigurationErrors(problems) }
-        return try MasterConfiguration(directory: directory, main: main, master: master)
+        let snapshot: ConfigurationSnapshot
+        do {
+            snapshot = try ConfigurationSnapshot.read(directory: directory)
+        } catch {
+            var problems = error.problems
+            do { _ = try MasterFile.load(directory: directory) } catch { problems += error.problems }
+            throw ConfigurationErrors(problems)
+        }
+        return try MasterConfiguration(checking: snapshot)
     }
 
+    /// Checks everything that a child would find wrong with its configuration, its -o options included.
     init(
-        directory: String, main: Configuration, master: MasterFile,
+        checking unchecked: ConfigurationSnapshot,
         resolve: Resolve = { host, port throws(SystemError) in try SocketAddress.resolve(host: host, port: port) }
     ) throws(ConfigurationErrors) {
-        self.directory = directory
-        self.main = main
+        var snapshot = unchecked
+        var problems: [ConfigurationProblem] = []
+        var checkedMain: Configuration?
+        var checkedMaster: MasterFile?
+        do { checkedMain = try snapshot.check() } catch { problems += error.problems }
+        do { checkedMaster = try snapshot.masterFile() } catch { problems += error.problems }
+        guard let main = checkedMain, let master = checkedMaster else { throw ConfigurationErrors(problems) }
+        for entry in master.entries where !entry.overrides.isEmpty {
+            do throws(ConfigurationErrors) {
+                _ = try snapshot.check(overrides: entry.overrides.map { ($0.name, $0.value) })
+            } catch {
+                for wrong in error.problems {
+                    let text = "the service \(entry.service): -o \(wrong.text)"
+                    problems.append(ConfigurationProblem(file: snapshot.directory + "/master.cf", line: entry.line, text: text))
+                }
+            }
+        }
+        let directory = snapshot.directory
         let interfaces = InternetInterfaces(main)
         var services: [ServiceDefinition] = []
-        var problems: [ConfigurationProblem] = []
         for entry in master.entries {
             func problem(_ text: String) {
                 problems.append(ConfigurationProblem(file: directory + "/master.cf", line: entry.line, text: text))
@@ -70,7 +90,10 @@ struct MasterConfiguration: Sendable {
             }
         }
         if !problems.isEmpty { throw ConfigurationErrors(problems) }
+        self.directory = directory
+        self.main = main
         self.services = services
+        self.snapshot = snapshot
     }
 
     private static func endpoints(
@@ -99,6 +122,8 @@ extension ServiceDefinition {
         var arguments = ["-n", entry.service, "-t", entry.type.rawValue]
         if entry.isUnprivileged { arguments.append("-u") }
         if entry.isChrooted { arguments.append("-j") }
+        // The configuration comes on a descriptor; the directory only names its files in messages.
+        arguments.append("-f")
         for override in entry.overrides { arguments += ["-o", "\(override.name)=\(override.value)"] }
         self.arguments = arguments + ["-c", directory] + entry.arguments
     }

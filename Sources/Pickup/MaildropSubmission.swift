@@ -25,6 +25,8 @@ final class MaildropSubmission: Sendable {
     var keptCount = 0
     /// Files that are dealt with and would not go away: only their removal is tried again, or a sick disk would send them once a minute.
     private var finished: Set<QueueID> = []
+    /// How many of the messages in a file cleanup has taken.
+    private var progress: [QueueID: Int] = [:]
 
     private static let readSize = 128 << 10
     /// A wait for cleanup's reply: its content checks may take long.
@@ -76,6 +78,20 @@ final class MaildropSubmission: Sendable {
         let status = try file.status()
         guard status.isRegularFile else { throw Obstacle.corrupt("not a regular file") }
         guard status.links == 1 else { throw Obstacle.corrupt("the file has \(status.links) names") }
+        // A submission with variable return paths is several messages. Those that were taken are not sent again in a later round; what a
+        // crash makes of it is window D4 of the state table.
+        var taken = progress[id] ?? 0
+        while true {
+            let copies = try await submit(id, copy: taken, file: file, owner: status.owner)
+            taken += 1
+            if taken >= copies { break }
+            progress[id] = taken
+        }
+        try remove(id, path: path)
+    }
+
+    /// Sends one of the messages that a file holds; returns how many there are.
+    private func submit(_ id: QueueID, copy: Int, file: borrowing SystemKit.FileDescriptor, owner: UInt32) async throws -> Int {
         let stream: IPCStream
         do throws(IPCError) {
             stream = try await cleanup.open()
@@ -84,31 +100,56 @@ final class MaildropSubmission: Sendable {
             isCleanupDown = true
             throw Obstacle.later("cleanup cannot be reached")
         }
-        let (envelope, reply): (Envelope, SubmitReply)
+        let sent: Sent
         do {
-            (envelope, reply) = try await send(file, owner: status.owner, over: stream)
+            sent = try await send(id, file, copy: copy, owner: owner, over: stream)
             stream.finish()
         } catch {
             stream.reset()
             throw error
         }
-        switch reply {
-        case .queued(let queueID):
-            log.info("\(queueID): uid=\(status.owner) from=<\(envelope.sender.logForm)>")
-            try remove(id, path: path)
+        switch sent.reply {
+        case .queued: break
         case .refused(let refusal):
             guard refusal.isPermanentFailure else { throw Obstacle.later("\(refusal)") }
-            try await giveBack(id, path: path, envelope, refusal)
+            try await giveBack(id, sent.envelope, refusal)
         }
+        return sent.copies
+    }
+
+    /// What was sent, how many messages the file holds, and what cleanup said.
+    private struct Sent {
+        let envelope: Envelope
+        let copies: Int
+        let reply: SubmitReply
     }
 
     /// Reads the file once and sends it on; the reply counts only when the end record was right.
     private func send(
-        _ file: borrowing SystemKit.FileDescriptor, owner: UInt32, over stream: IPCStream
-    ) async throws -> (Envelope, SubmitReply) {
+        _ id: QueueID, _ file: borrowing SystemKit.FileDescriptor, copy: Int, owner: UInt32, over stream: IPCStream
+    ) async throws -> Sent {
         var decoder = MaildropFileDecoder(maximumContent: maximumContent)
         var envelope: Envelope?
+        var verp: VERPDelimiters?
+        var isBegun = false
         var offset: Int64 = 0
+        /// Sends the envelope, once it is known whether it has variable return paths.
+        func begin() async throws {
+            guard !isBegun, let whole = envelope else { return }
+            isBegun = true
+            if let verp {
+                guard whole.recipients.indices.contains(copy) else { throw Obstacle.corrupt("recipient \(copy) is gone") }
+                envelope?.recipients = [whole.recipients[copy]]
+                envelope?.sender = verp.sender(whole.sender, for: whole.recipients[copy].address)
+            }
+            let sender = envelope?.sender.logForm ?? ""
+            let line = LogAnnouncement(
+                log, "uid=\(owner) from=<\(sender)>",
+                fields: ["event": "pickup", "uid": .number(Int64(owner)), "sender": .text(sender), "maildrop_id": .text(id.text)])
+            try await stream.send(CleanupFrame.submit, envelope?.encoded ?? [])
+            try await stream.send(CleanupFrame.announce, line.encoded)
+        }
+        var copies = 1
         while !decoder.isComplete {
             let bytes = try file.pread(upTo: Self.readSize, at: offset)
             guard !bytes.isEmpty else { throw Obstacle.corrupt("it ends too early") }
@@ -121,9 +162,15 @@ final class MaildropSubmission: Sendable {
                     given.userID = Int64(owner)
                     given.arrival = min(max(given.arrival, 0), SystemClock.now())
                     envelope = given
-                    try await stream.send(CleanupFrame.submit, given.encoded)
-                case .content(let content): try await stream.send(CleanupFrame.content, content)
-                case .end: try await stream.send(CleanupFrame.commit)
+                case .verp(let delimiters):
+                    verp = delimiters
+                    copies = envelope?.recipients.count ?? 1
+                case .content(let content):
+                    try await begin()
+                    try await stream.send(CleanupFrame.content, content)
+                case .end:
+                    try await begin()
+                    try await stream.send(CleanupFrame.commit)
                 }
             }
         }
@@ -131,7 +178,7 @@ final class MaildropSubmission: Sendable {
         guard let envelope, let frame = try await stream.receive(deadline: .now() + Self.replyTimeout) else {
             throw Obstacle.later("cleanup gave no reply")
         }
-        return (envelope, try SubmitReply(frame: frame))
+        return Sent(envelope: envelope, copies: copies, reply: try SubmitReply(frame: frame))
     }
 
     private func next(_ decoder: inout MaildropFileDecoder) throws(Obstacle) -> MaildropFileDecoder.Event? {
@@ -142,8 +189,8 @@ final class MaildropSubmission: Sendable {
         }
     }
 
-    /// cleanup will never take it: the sender is told, and then the file goes.
-    private func giveBack(_ id: QueueID, path: String, _ envelope: Envelope, _ refusal: SMTPReply) async throws {
+    /// cleanup will never take it: the sender is told, and then the file may go.
+    private func giveBack(_ id: QueueID, _ envelope: Envelope, _ refusal: SMTPReply) async throws {
         log.warning("\(id): maildrop file refused: \(refusal)")
         // No report about a report (RFC 5321 section 6.1).
         guard !envelope.sender.isNull else { throw Obstacle.corrupt("refused, and it has no sender to be told") }
@@ -160,7 +207,6 @@ final class MaildropSubmission: Sendable {
             switch try SubmitReply(frame: frame) {
             case .queued(let queueID):
                 log.info("\(id): sender non-delivery notification: \(queueID)")
-                try remove(id, path: path)
             case .refused(let reply) where reply.isPermanentFailure:
                 throw Obstacle.corrupt("refused, and so was the notice to <\(envelope.sender.logForm)>: \(reply)")
             case .refused(let reply): throw Obstacle.later("\(reply)")
@@ -173,6 +219,7 @@ final class MaildropSubmission: Sendable {
 
     private func remove(_ id: QueueID, path: String) throws(SystemError) {
         finished.insert(id)
+        progress[id] = nil
         do throws(SystemError) {
             try Files.unlink(path)
         } catch {
@@ -182,6 +229,7 @@ final class MaildropSubmission: Sendable {
     }
 
     private func setAside(_ id: QueueID, _ reason: String) {
+        progress[id] = nil
         do throws(SystemError) {
             try Files.rename(directories.path(.maildrop, id), directories.path(.corrupt, id))
             log.warning("\(id): maildrop file moved to corrupt: \(reason)")

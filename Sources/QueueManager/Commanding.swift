@@ -4,6 +4,7 @@
 // result is in.
 
 import MailIPC
+import MailLog
 import MailModel
 import MailQueue
 import Scheduling
@@ -93,7 +94,7 @@ extension QueueManager {
 
     private func requeue(_ id: QueueID) -> Bool {
         guard flush(id) else { return false }
-        log.info("\(id): requeued")
+        log.info("\(id): requeued", fields: .event("requeued", id))
         return true
     }
 
@@ -106,7 +107,7 @@ extension QueueManager {
         guard let directory = forget(id) else { return false }
         do {
             try files.move(id, from: directory, to: .hold)
-            log.info("\(id): placed on hold")
+            log.info("\(id): placed on hold", fields: .event("hold", id))
             return true
         } catch {
             log.warning("\(error)")
@@ -127,7 +128,7 @@ extension QueueManager {
         }
         flushed.insert(id)
         due.schedule(id, due: now)
-        log.info("\(id): \(word)")
+        log.info("\(id): \(word)", fields: .event("release", id))
         return true
     }
 
@@ -147,7 +148,7 @@ extension QueueManager {
             remember(id, directory)
             return false
         }
-        log.info("\(id): removed")
+        log.info("\(id): removed", fields: .event("removed", id))
         await bounce.forget(id)
         return true
     }

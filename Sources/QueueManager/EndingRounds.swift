@@ -4,6 +4,7 @@
 // is the file unlinked. A step that is not acknowledged postpones the message: it is never removed for want of a report.
 
 import MailIPC
+import MailLog
 import MailModel
 import MailQueue
 import Scheduling
@@ -25,7 +26,11 @@ extension QueueManager {
         if !message.isFinished && message.wish == nil
             && settings.retry.isExpired(arrival: message.envelope.arrival, isNullSender: sender.isNull, now: clock.now())
         {
-            log.info("\(message.id): from=<\(sender.logForm)>, status=expired, returned to sender")
+            log.info(
+                "\(message.id): from=<\(sender.logForm)>, status=expired, returned to sender",
+                fields: .event("expired", message.id) + [
+                    "sender": .text(sender.logForm), "age": .duration(clock.now() - message.envelope.arrival),
+                ])
             await expire(message)
         }
         let isReported = await report(message)
@@ -39,7 +44,7 @@ extension QueueManager {
         } else if message.wish == .hold {
             end(message)
             move(message.id, from: message.directory, to: .hold)
-            log.info("\(message.id): placed on hold")
+            log.info("\(message.id): placed on hold", fields: .event("hold", message.id))
             feed()
         } else {
             if !message.isFinished { await warnOfDelay(message) }
@@ -157,7 +162,9 @@ extension QueueManager {
             return
         }
         end(message)
-        log.info("\(message.id): removed")
+        log.info(
+            "\(message.id): removed",
+            fields: .event("removed", message.id).adding("age", .duration(clock.now() - message.envelope.arrival)))
         // Dropping logs is only tidiness.
         if message.hasLogs { await bounce.forget(message.id) }
     }

@@ -272,7 +272,12 @@ final class QueueManager {
         message.outstanding = todo.count
         log.info(
             "\(message.id): from=<\(message.envelope.sender.logForm)>, size=\(message.contentLength), "
-                + "nrcpt=\(message.envelope.recipients.count) (queue active)")
+                + "nrcpt=\(message.envelope.recipients.count) (queue active)",
+            fields: .event("active", message.id) + [
+                "sender": .text(message.envelope.sender.logForm), "size": .number(Int64(clamping: message.contentLength)),
+                "nrcpt": .number(Int64(message.envelope.recipients.count)), "nrcpt_to_do": .number(Int64(todo.count)),
+                "queue_name": .text(message.directory.name), "age": .duration(clock.now() - message.envelope.arrival),
+            ])
         guard !todo.isEmpty else {
             run { await self.finishRound(message) }
             return

@@ -8,6 +8,8 @@ import ServiceKit
 struct QueueManagerLog: Sendable {
     /// Program (empty: the queue manager itself), line, and whether it is a warning.
     let write: @Sendable (_ program: String, _ line: String, _ isWarning: Bool) -> Void
+    /// The same for lines that have facts beside them; nil where nobody takes facts.
+    private var writeWithFields: (@Sendable (_ program: String, _ line: String, _ fields: () -> LogFields) -> Void)?
 
     init(write: @escaping @Sendable (_ program: String, _ line: String, _ isWarning: Bool) -> Void) { self.write = write }
 
@@ -17,9 +19,17 @@ struct QueueManagerLog: Sendable {
             let destination = programs[program] ?? log
             if isWarning { destination.warning(line) } else { destination.info(line) }
         }
+        if log.takesFields {
+            writeWithFields = { program, line, fields in (programs[program] ?? log).info(line, fields: fields()) }
+        }
     }
 
     func info(_ line: String) { write("", line, false) }
+
+    func info(_ line: String, program: String = "", fields: @autoclosure () -> LogFields) {
+        if let writeWithFields { writeWithFields(program, line, fields) } else { write(program, line, false) }
+    }
+
     func warning(_ line: String) { write("", line, true) }
 
     @ServiceActor
@@ -27,6 +37,12 @@ struct QueueManagerLog: Sendable {
         let line = RecipientLogLine.text(
             message.id, message.envelope.recipients[index], outcome, arrival: message.envelope.arrival, activated: message.activated,
             now: now)
-        write(program, line, false)
+        let recipient = message.envelope.recipients[index]
+        info(
+            line, program: program,
+            fields: .delivery(
+                message.id, sender: message.envelope.sender, recipient.address, original: recipient.originalAddress, outcome,
+                DeliveryMoments(
+                    arrival: message.envelope.arrival, activated: message.activated, handedOver: now, connected: now, finished: now)))
     }
 }

@@ -27,18 +27,20 @@ public struct QueueManagerResources: Sendable {
 public enum QueueManagerService {
     /// Opens tables and takes the lock, waiting for a predecessor that still finishes its deliveries.
     public static func prepare(_ context: ServiceContext) throws -> QueueManagerResources {
-        let directory = context.configuration[Parameters.configDirectory]
-        // Errors of master.cf are the master's to report; without it every transport has the default limits.
-        let master = try? MasterFile.load(directory: directory)
         // master has looked, too; but nobody is to move a file of a newer queue, however this program was started.
         try QueueFormat.check(context.queueDirectory)
-        let lock = try FileDescriptor.open(
-            QueueDirectories(root: context.queueDirectory).path(.incoming), [.readOnly, .directory])
-        try lock.lockExclusive()
+        var lock: Int32 = -1
+        if !context.options.checksOnly {
+            let directory = try FileDescriptor.open(
+                QueueDirectories(root: context.queueDirectory).path(.incoming), [.readOnly, .directory])
+            try directory.lockExclusive()
+            lock = directory.release()
+        }
         let log = context.log
         return QueueManagerResources(
             router: AddressRouter(configuration: context.configuration, warn: { log.warning($0) }),
-            settings: QueueManagerSettings(context.configuration, master: master), lock: lock.release())
+            // Errors of master.cf are the master's to report; without it every transport has the default limits.
+            settings: QueueManagerSettings(context.configuration, master: context.services), lock: lock)
     }
 
     /// How long deliveries under way may go on after a reload.

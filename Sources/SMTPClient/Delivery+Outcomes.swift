@@ -1,6 +1,7 @@
 // From failures and replies to outcomes: what is final now, and what waits for the next host (Postfix, smtp_trouble.c).
 
 import MailIPC
+import MailLog
 import MailModel
 import SMTPProtocol
 import ServiceKit
@@ -11,10 +12,18 @@ extension Delivery {
         outcomes[index] = outcome
         remaining.removeAll { $0 == index }
         pending[index] = nil
+        let recipient = request.envelope.recipients[index]
+        let now = agent.clock()
         let line = DeliveryLog.line(
-            request.queueID, request.envelope.recipients[index], outcome, times, now: agent.clock(), use: use,
-            decimals: agent.parameters.delayResolution)
-        agent.log.info(line)
+            request.queueID, recipient, outcome, times, now: now, use: use, decimals: agent.parameters.delayResolution)
+        agent.log.info(
+            line,
+            fields: .delivery(
+                request.queueID, sender: request.envelope.sender, recipient.address, original: recipient.originalAddress, outcome,
+                DeliveryMoments(
+                    arrival: times.arrival, activated: times.activated, handedOver: times.handedOver, connected: times.connected ?? now,
+                    finished: now)
+            ).adding("connection_use", .number(Int64(use))))
     }
 
     private func outcome(of failure: ClientFailure, _ endpoint: Endpoint?) -> RecipientOutcome {

@@ -58,7 +58,13 @@ final class DeliveryAgent {
 /// Where the lines go; a list in tests.
 protocol DeliveryLogging: Sendable {
     func info(_ line: String)
+    func info(_ line: String, fields: @autoclosure () -> LogFields)
     func warning(_ line: String)
+}
+
+extension DeliveryLogging {
+    /// For those who take lines only.
+    func info(_ line: String, fields: @autoclosure () -> LogFields) { info(line) }
 }
 
 extension MailLog: DeliveryLogging {}

@@ -1,6 +1,7 @@
 // Who the client is: its address, its port, and the name that DNS confirms.
 
 import DNSClient
+import MailLog
 import MailModel
 
 /// A client as logs and restrictions see it.
@@ -13,6 +14,11 @@ struct ClientIdentity: Hashable, Sendable {
 
     /// `name[address]`, as Postfix writes it.
     var logText: String { "\(name)[\(address)]" }
+
+    /// The client as facts beside a log line.
+    func logFields(_ event: String) -> LogFields {
+        ["event": .text(event), "client_name": .text(name), "client_address": .text(address), "client_port": .number(Int64(port))]
+    }
 
     /// The name for tables and lists; nil where it is not known.
     var verifiedName: String? { name == "unknown" ? nil : name }

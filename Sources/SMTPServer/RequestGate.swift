@@ -107,7 +107,20 @@ struct RequestGate {
         if let recipient { line += " to=<\(recipient.logForm)>" }
         line += " proto=\(session.logProtocol)"
         if !session.heloName.isEmpty { line += " helo=<\(session.heloName)>" }
-        log.info(line)
+        log.info(line, fields: rejectFields(verb, reply, session, recipient: recipient))
+    }
+
+    private func rejectFields(_ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, recipient: MailAddress?) -> LogFields {
+        var fields = client.logFields("reject")
+        fields.add("stage", .text(verb))
+        fields.add("code", .number(Int64(reply.code)))
+        if let status = reply.enhanced { fields.add("dsn", .text("\(status)")) }
+        fields.add("reason", .text(ASCII.printable(Array(reply.lines.joined(separator: " ").utf8))))
+        if let transaction = session.transaction { fields.add("sender", .text(transaction.mail.sender.logForm)) }
+        if let recipient { fields.add("recipient", .text(recipient.logForm)) }
+        fields.add("protocol", .text(session.logProtocol))
+        fields.add("helo", ifAny: session.heloName)
+        return fields
     }
 
     func note(_ note: SMTPServerNote, _ session: SMTPServerSession) {

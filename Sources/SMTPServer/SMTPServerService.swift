@@ -139,6 +139,7 @@ public enum SMTPServerProgram {
         Daemon.run("smtpd", listening: .network, identity: .networkOwner, arguments: arguments) { context in
             let tls = try certificate(context)
             let settings = try ServerSettings(context.configuration, hasCertificate: tls != nil)
+            for word in settings.unknownRestrictions { context.log.warning("unknown smtpd restriction: \"\(word)\"") }
             // Some descriptors are needed for the connections between programs, files and listeners.
             return Prepared(
                 settings: settings, tls: tls, capacity: max(16, ((try? ResourceLimits.raiseOpenFiles(maximum: 65_536)) ?? 1024) - 64))

@@ -3,6 +3,7 @@
 // Security: every wait has a deadline; content is taken from the client only as fast as cleanup takes it; a client that vanishes in any
 // state leaves nothing behind but a log line. 250 is said only with a queue id in hand (DESIGN.md, section 1.1).
 
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -55,7 +56,7 @@ final class ServerSession {
     ///
     /// - Parameter refusal: a reply in place of the greeting, after which the connection is closed.
     func run(refusal: SMTPReply? = nil) async {
-        log.info("connect from \(client.logText)")
+        log.info("connect from \(client.logText)", fields: client.logFields("connect"))
         let ending: Ending
         if settings.isWrapperMode, !(await handshake(implicit: true)) {
             ending = .tlsFailed
@@ -74,7 +75,7 @@ final class ServerSession {
         case .tlsFailed: log.info("lost connection after \(settings.isWrapperMode ? "CONNECT" : "STARTTLS") from \(client.logText)")
         }
         transport.close()
-        log.info("disconnect from \(client.logText)\(session.counters.logText)")
+        log.info("disconnect from \(client.logText)\(session.counters.logText)", fields: client.logFields("disconnect"))
     }
 
     private func converse() async -> Ending {
@@ -187,6 +188,16 @@ final class ServerSession {
         await opened(transaction).send(content)
     }
 
+    /// Beside `client=`: whose message it is and how it came.
+    private func clientFields(_ transaction: SMTPTransaction) -> LogFields {
+        var fields = client.logFields("client")
+        fields.add("protocol", .text(session.logProtocol))
+        fields.add("helo", ifAny: session.heloName)
+        fields.add("sender", .text(transaction.mail.sender.logForm))
+        fields.add("nrcpt", .number(Int64(transaction.recipients.count)))
+        return fields
+    }
+
     private func finish(_ transaction: SMTPTransaction) async {
         let content = session.takeContent()
         if let refusal = gate.endOfDataRefusal(sender: transaction.mail.sender, helo: session.heloName) {
@@ -199,7 +210,6 @@ final class ServerSession {
         submission = nil
         switch result {
         case .queued(let id):
-            log.info("\(id): client=\(client.logText)")
             session.answer(SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok: queued as \(id)"))
         case .refused(let reply):
             gate.logReject(
@@ -215,7 +225,8 @@ final class ServerSession {
 
     private func opened(_ transaction: SMTPTransaction) -> any Submission {
         if let submission { return submission }
-        let opened = queue.submit(envelope(transaction))
+        let line = LogAnnouncement(log, "client=\(client.logText)", fields: clientFields(transaction))
+        let opened = queue.submit(envelope(transaction), line)
         submission = opened
         return opened
     }

@@ -4,7 +4,6 @@
 // master it accepts no more and lets sessions finish; after SIGTERM it waits for them a bounded time.
 
 import MailConfiguration
-import MailIPC
 import MailLog
 import SystemKit
 
@@ -24,40 +23,52 @@ struct Acceptor {
             // Several processes share a listener: who comes late to a connection must not block.
             try? FileDescriptor.borrowing(listener) { open throws(SystemError) in try open.setNonBlocking(true) }
         }
-        var pause: Int?
+        /// Until when nothing is accepted, for want of descriptors.
+        var pausedUntil: Int64?
+        let room = PreambleRoom()
+        let dog = LoopWatchdog(seconds: context.configuration[Parameters.daemonTimeout], now: SystemClock.monotonic())
         while true {
+            let now = SystemClock.monotonic()
+            room.expire(now: now)
+            watch(dog, now: now)
+            if let until = pausedUntil, until <= now { pausedUntil = nil }
             var interests = [Polling.Interest(signals, .read), Polling.Interest(wake, .read)]
             if !context.options.isStandAlone { interests.append(Polling.Interest(ServiceOptions.lifetimeDescriptor, .read)) }
+            let firstSilent = interests.count
+            interests += room.descriptors.map { Polling.Interest($0, .read) }
             let firstListener = interests.count
-            if status.isAvailable && pause == nil {
+            if status.isAvailable && pausedUntil == nil {
                 interests += listeners.map { Polling.Interest($0, .read) }
             }
             let ready: [Int]
             do {
-                ready = try Polling.wait(interests, milliseconds: pause)
+                let deadline = [pausedUntil, room.nextDeadline, dog.deadline].compactMap { $0 }.min()
+                ready = try Polling.wait(interests, milliseconds: deadline.map { Int((max(0, $0 - now) + 999) / 1000) })
             } catch {
                 context.log.fatal("\(error)")
                 ProcessSpawn.exit(1)
             }
-            pause = nil
+            // What was accepted is heard before anything ends.
+            for index in ready where (firstSilent..<firstListener).contains(index) { take(room.leave(interests[index].descriptor)) }
             for index in ready {
                 switch index {
-                case 0: handleSignal()
+                case 0: handleSignal(room)
                 case 1: drainWakePipe()
-                case 2 where firstListener == 3: drain(patience: nil)
+                case 2 where firstSilent == 3: drain(patience: nil, room)
+                case firstSilent..<firstListener: break
                 default:
-                    if !acceptAll(listeners[index - firstListener]) { pause = 1000 }
+                    if !acceptAll(listeners[index - firstListener], room) { pausedUntil = now + 1_000_000 }
                 }
             }
         }
     }
 
     /// Accepts what waits at a listener; false when the system has no descriptors left.
-    private func acceptAll(_ listener: Int32) -> Bool {
+    private func acceptAll(_ listener: Int32, _ room: PreambleRoom) -> Bool {
         for _ in 0..<64 {
             do {
                 guard let accepted = try Sockets.accept(listener) else { return true }
-                hand(over: accepted.release())
+                hand(over: accepted.release(), room)
                 if !status.isAvailable { return true }
             } catch {
                 context.log.warning("accept connection: \(error.reason)")
@@ -67,17 +78,9 @@ struct Acceptor {
         return true
     }
 
-    private func hand(over raw: Int32) {
+    private func hand(over raw: Int32, _ room: PreambleRoom) {
         switch listening {
-        case .programs:
-            guard let side = IPCPreambleReader.read(from: raw, patience: 1000) else {
-                _ = FileDescriptor(owning: raw)
-                ServiceActor.start { Handlers.current?.wakeUp() }
-                return
-            }
-            ServiceActor.start {
-                Handlers.current?.accept(AcceptedConnection(descriptor: raw, sideChannel: side, peer: nil))
-            }
+        case .programs: take(room.enter(raw, now: SystemClock.monotonic()))
         case .network:
             // A peer that is gone already has no address; it is treated as unknown.
             let peer = try? Sockets.peerAddress(of: raw)
@@ -87,9 +90,43 @@ struct Acceptor {
         }
     }
 
-    private func handleSignal() {
+    /// Asks the loop for a sign of life, and ends the program when there is none for long.
+    private func watch(_ dog: LoopWatchdog, now: Int64) {
+        switch dog.check(now: now) {
+        case .fine: break
+        case .ask: ServiceActor.start { dog.answer(now: SystemClock.monotonic()) }
+        case .stuck:
+            context.log.fatal("watchdog timeout")
+            ProcessSpawn.exit(1)
+        }
+    }
+
+    /// A program's connection that has said what it is.
+    private func take(_ word: PreambleRoom.Word?) {
+        switch word {
+        case .client(let descriptor, let side):
+            ServiceActor.start {
+                Handlers.current?.accept(AcceptedConnection(descriptor: descriptor, sideChannel: side, peer: nil))
+            }
+        case .wakeUp: ServiceActor.start { Handlers.current?.wakeUp() }
+        case nil: break
+        }
+    }
+
+    /// Those accepted before the end are heard out: a client that has only just connected is not to be sent away.
+    private func empty(_ room: PreambleRoom) {
+        while let deadline = room.nextDeadline {
+            let descriptors = room.descriptors
+            let left = Int((max(0, deadline - SystemClock.monotonic()) + 999) / 1000)
+            let ready = (try? Polling.wait(descriptors.map { Polling.Interest($0, .read) }, milliseconds: left)) ?? []
+            for index in ready { take(room.leave(descriptors[index])) }
+            room.expire(now: ready.isEmpty ? deadline : SystemClock.monotonic())
+        }
+    }
+
+    private func handleSignal(_ room: PreambleRoom) {
         guard let signal = nextSignal() else { return }
-        drain(patience: signal == .hangUp ? nil : Acceptor.terminationPatience)
+        drain(patience: signal == .hangUp ? nil : Acceptor.terminationPatience, room)
     }
 
     private func nextSignal() -> Signal? {
@@ -103,9 +140,11 @@ struct Acceptor {
     }
 
     /// Finishes and ends the program. SIGTERM during a patient drain makes it impatient.
-    private func drain(patience: Int?) -> Never {
+    private func drain(patience: Int?, _ room: PreambleRoom) -> Never {
+        empty(room)
         ServiceActor.start {
             await Handlers.current?.drain()
+            context.log.flush()
             ProcessSpawn.exit(0)
         }
         var remaining = patience
@@ -116,7 +155,10 @@ struct Acceptor {
             } catch {
                 ProcessSpawn.exit(1)
             }
-            if ready.isEmpty { ProcessSpawn.exit(0) }
+            if ready.isEmpty {
+                context.log.flush()
+                ProcessSpawn.exit(0)
+            }
             if let signal = nextSignal(), signal != .hangUp { remaining = remaining ?? Acceptor.terminationPatience }
         }
     }

@@ -69,6 +69,7 @@ public enum Daemon {
         let state: State
         do {
             state = try preJail(context)
+            context.endIfOnlyChecking()
             try enterJail(context, identity)
         } catch {
             context.log.fatal("\(error)")
@@ -78,6 +79,7 @@ public enum Daemon {
             let signals = try SignalWait.descriptor(for: handled)
             let wake = try FileDescriptor.pipe().release()
             let status = ServiceStatus(wakeDescriptor: wake.write, hasMaster: !context.options.isStandAlone)
+            context.log.defersWrites { EndOfTurn.log($0) }
             ServiceActor.start {
                 do {
                     let handler = try await start(context, state, status)
@@ -90,7 +92,7 @@ public enum Daemon {
             }
             let acceptor = Acceptor(
                 context: context, listening: listening, signals: signals.rawValue, wake: wake.read, status: status,
-                listeners: context.options.isStandAlone ? [] : findListeners())
+                listeners: context.options.isStandAlone ? [] : findListeners(context.options))
             acceptor.run()
         } catch {
             context.log.fatal("\(error)")
@@ -109,10 +111,10 @@ public enum Daemon {
         if context.options.dropsPrivileges { try Privileges.become(user: user.uid, group: user.gid) }
     }
 
-    /// The sockets that master left open, from descriptor 5 on.
-    public static func findListeners() -> [Int32] {
+    /// The sockets that master left open.
+    public static func findListeners(_ options: ServiceOptions) -> [Int32] {
         var found: [Int32] = []
-        var number = ServiceOptions.firstListener
+        var number = options.firstListener
         while true {
             // The first number that is not an open socket ends the list.
             let status = try? FileDescriptor.borrowing(number) { open throws(SystemError) in try open.status() }

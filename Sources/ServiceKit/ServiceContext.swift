@@ -10,12 +10,15 @@ public struct ServiceContext: Sendable {
     public let program: String
     public let options: ServiceOptions
     public let configuration: Configuration
+    /// The services of master.cf, as they were when the configuration was read; nil where that file has errors.
+    public let services: MasterFile?
     public let log: MailLog
 
-    public init(program: String, options: ServiceOptions, configuration: Configuration, log: MailLog) {
+    public init(program: String, options: ServiceOptions, configuration: Configuration, services: MasterFile? = nil, log: MailLog) {
         self.program = program
         self.options = options
         self.configuration = configuration
+        self.services = services
         self.log = log
     }
 
@@ -36,25 +39,39 @@ public struct ServiceContext: Sendable {
             StandardError.print("\(program): fatal: \(error)")
             ProcessSpawn.exit(64)
         }
-        let directory =
-            options.configurationDirectory ?? (Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG"))
-            ?? "/etc/martlet"
         do {
-            let configuration = try Configuration.load(directory: directory, overrides: options.overrides)
+            var snapshot = try snapshot(options)
+            // Whoever is started by hand may open what the values name; a child of master's has it in what it was given.
+            let configuration =
+                try options.hasConfigurationDescriptor
+                ? snapshot.configuration(overrides: options.overrides) : snapshot.check(overrides: options.overrides)
             return ServiceContext(
-                program: program, options: options, configuration: configuration,
-                log: ServiceContext.makeLog(program: program, options: options, configuration: configuration))
+                program: program, options: options, configuration: configuration, services: try? snapshot.masterFile(),
+                log: MailLog(program: program, configuration: configuration, destination: options.checksOnly ? .stderr : nil))
         } catch {
             StandardError.print("\(program): fatal: \(error)")
             ProcessSpawn.exit(78)
         }
     }
 
-    /// The log under the program's name; a service of another name adds it (`submission/smtpd`), as Postfix does by `syslog_name`.
-    private static func makeLog(program: String, options: ServiceOptions, configuration: Configuration) -> MailLog {
-        let file = configuration[Parameters.maillogFile]
-        return MailLog(
-            program: program, syslogName: configuration[Parameters.syslogName], destination: file.isEmpty ? .syslog : .file(file))
+    /// Ends the program where it was only asked about its configuration: everything that can be wrong has been read by now.
+    public func endIfOnlyChecking() { if options.checksOnly { ProcessSpawn.exit(0) } }
+
+    /// The files: as master has checked them, or as they are in the directory now.
+    private static func snapshot(_ options: ServiceOptions) throws -> ConfigurationSnapshot {
+        if options.hasConfigurationDescriptor {
+            // Closed at once: what it starts in turn has no use for it.
+            let memory = FileDescriptor(owning: ServiceOptions.configurationDescriptor)
+            let bytes = try SealedMemory.contents(of: memory, limit: ConfigurationSnapshot.maximumEncodedSize)
+            guard let snapshot = ConfigurationSnapshot(encoded: bytes) else {
+                throw ServiceUsageError(
+                    "option -f: descriptor \(ServiceOptions.configurationDescriptor) has no configuration of this version")
+            }
+            return snapshot
+        }
+        let named =
+            options.configurationDirectory ?? (Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG"))
+        return try ConfigurationSnapshot.read(directory: named ?? ConfigurationFiles.defaultDirectory)
     }
 }
 

@@ -1,7 +1,8 @@
 // The command line that master gives to a daemon, and the descriptors it leaves open.
 //
-// -n SERVICE -t inet|unix [-u] [-j] [-c DIRECTORY] [-o name=value]... [-v]   (as Postfix; -S for smtpd on stdin and stdout)
-// Descriptors: 3 status (write `A` or `T`), 4 lifetime (end of file: master is gone), 5... listeners.
+// -n SERVICE -t inet|unix [-u] [-j] [-f] [-k] [-c DIRECTORY] [-o name=value]... [-v]   (as Postfix; -S for smtpd on stdin and stdout)
+// Descriptors: 3 status (write `A` or `T`), 4 lifetime (end of file: master is gone), with -f 5 the configuration that master has checked,
+// then the listeners.
 
 import SystemKit
 
@@ -15,6 +16,8 @@ public struct ServiceOptions: Hashable, Sendable {
     public var isJailed = false
     public var isStandAlone = false
     public var isVerbose = false
+    /// Whether the configuration is on descriptor 5, as master read and checked it, so that no file is opened for it.
+    public var hasConfigurationDescriptor = false
     /// nil: the built-in default or MAIL_CONFIG.
     public var configurationDirectory: String?
     /// `-o name=value`, in order.
@@ -22,9 +25,13 @@ public struct ServiceOptions: Hashable, Sendable {
     private var overrideNames: [String] = []
     private var overrideValues: [String] = []
 
+    /// Whether it only says what is wrong with its configuration: `martlet check` asks.
+    public var checksOnly = false
+
     public static let statusDescriptor: Int32 = 3
     public static let lifetimeDescriptor: Int32 = 4
-    public static let firstListener: Int32 = 5
+    static let configurationDescriptor: Int32 = 5
+    var firstListener: Int32 { hasConfigurationDescriptor ? 6 : 5 }
 
     /// Throws the text of a usage error.
     public init(arguments: [String]) throws(ServiceUsageError) {
@@ -46,6 +53,8 @@ public struct ServiceOptions: Hashable, Sendable {
                 }
             case "-u": dropsPrivileges = true
             case "-j": isJailed = true
+            case "-f": hasConfigurationDescriptor = true
+            case "-k": checksOnly = true
             case "-S": isStandAlone = true
             case "-v": isVerbose = true
             case "-c": configurationDirectory = try value(flag)

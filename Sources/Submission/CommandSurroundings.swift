@@ -80,6 +80,12 @@ enum CommandSurroundings {
         }
     }
 
+    /// Keeps the variables that `import_environment` names: nothing else of the caller's reaches libraries and programs from here on.
+    static func cleanEnvironment(_ configuration: Configuration) {
+        ProcessSpawn.replaceEnvironment(
+            EnvironmentList.variables(configuration[Parameters.importEnvironment]) { ProcessSpawn.environmentVariable($0) })
+    }
+
     /// Says a line on standard error: `sendmail: fatal: ...`.
     static func say(_ line: String) {
         // There is nowhere else to say it.
@@ -100,9 +106,7 @@ enum CommandSurroundings {
     /// The log, if an ordinary user can write it.
     static func log(_ program: String, _ configuration: Configuration) -> MailLog? {
         let file = configuration[Parameters.maillogFile]
-        let name = configuration[Parameters.syslogName]
-        if file.isEmpty { return MailLog(program: program, syslogName: name, destination: .syslog) }
-        guard (try? FileDescriptor.open(file, [.writeOnly, .append, .noControllingTerminal])) != nil else { return nil }
-        return MailLog(program: program, syslogName: name, destination: .file(file))
+        if !file.isEmpty, (try? FileDescriptor.open(file, [.writeOnly, .append, .noControllingTerminal])) == nil { return nil }
+        return MailLog(program: program, configuration: configuration)
     }
 }

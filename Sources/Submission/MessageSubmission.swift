@@ -15,6 +15,8 @@ struct MessageSubmission {
     private let directory: String
     private let submitter: Submitter
     private let sender: MailAddress
+    /// `-XV`: one bounce address for each recipient.
+    private let verp: VERPDelimiters?
 
     /// Octets of header that `-t` looks through.
     private static let maximumHeader = 4 << 20
@@ -25,6 +27,14 @@ struct MessageSubmission {
         self.directory = directory
         submitter = try Submitter.current(option: options.fullName)
         sender = try MessageSubmission.sender(options, submitter)
+        verp = try options.verpDelimiters.map { given throws(CommandFailure) in
+            let text = given.isEmpty ? Array(configuration[Parameters.defaultVerpDelimiters].utf8) : given
+            let filter = configuration[Parameters.verpDelimiterFilter]
+            guard let delimiters = VERPDelimiters(text), text.allSatisfy({ filter.utf8.contains($0) }) else {
+                throw CommandFailure(.usage, "-XV requires two characters from verp_delimiter_filter (\(filter))")
+            }
+            return delimiters
+        }
     }
 
     /// `-f`, or the caller's login name, which cleanup completes to an address.
@@ -69,7 +79,8 @@ struct MessageSubmission {
             commandDirectory: configuration[Parameters.commandDirectory], configurationDirectory: directory)
         var encoder = MaildropFileEncoder()
         var size = start.count
-        var isWelcome = postdrop.write(encoder.begin(envelope)) && postdrop.write(encoder.content(start))
+        let head = encoder.begin(envelope) + (verp.map { encoder.verp($0) } ?? [])
+        var isWelcome = postdrop.write(head) && postdrop.write(encoder.content(start))
         while isWelcome, let piece = try MessageSubmission.next(&message) {
             size += piece.count
             // Without the end record postdrop removes what it has.

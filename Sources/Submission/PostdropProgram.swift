@@ -18,6 +18,7 @@ public enum PostdropProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: try option(CommandSurroundings.words()))
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            CommandSurroundings.cleanEnvironment(loaded)
             try AuthorizedUsers(Parameters.authorizedSubmitUsers, loaded).requireCaller(to: "submit mail")
             try drop(loaded)
             PickupNotice.send(queueDirectory: loaded[Parameters.queueDirectory])
@@ -55,7 +56,9 @@ public enum PostdropProgram {
             let writer = try MaildropWriter(
                 directory: directory, time: SystemClock.now(), processID: ProcessSpawn.currentProcessID)
             do {
-                try copy(to: writer, maximumContent: limit > 0 ? UInt64(limit) : UInt64.max, signals: signals.rawValue)
+                try copy(
+                    to: writer, maximumContent: limit > 0 ? UInt64(limit) : UInt64.max, signals: signals.rawValue,
+                    verpFilter: Array(configuration[Parameters.verpDelimiterFilter].utf8))
                 _ = try writer.commit()
             } catch {
                 writer.abandon()
@@ -70,7 +73,7 @@ public enum PostdropProgram {
 
     /// Reads, checks and copies; returns only when the submission was whole.
     private static func copy(
-        to writer: borrowing MaildropWriter, maximumContent: UInt64, signals: Int32
+        to writer: borrowing MaildropWriter, maximumContent: UInt64, signals: Int32, verpFilter: [UInt8]
     ) throws(CommandFailure) {
         var decoder = MaildropFileDecoder(maximumContent: maximumContent)
         var encoder = MaildropFileEncoder()
@@ -90,7 +93,12 @@ public enum PostdropProgram {
             }
             decoder.append(input)
             do {
-                while let event = try decoder.next() { try writer.write(bytes(of: event, &encoder)) }
+                while let event = try decoder.next() {
+                    if case .verp(let delimiters) = event, !delimiters.text.allSatisfy(verpFilter.contains) {
+                        throw MaildropFileError("VERP delimiters that verp_delimiter_filter does not allow")
+                    }
+                    try writer.write(bytes(of: event, &encoder))
+                }
             } catch let error as MaildropFileError {
                 throw CommandFailure(error.isTooBig ? .unavailable : .dataError, "\(error)")
             } catch {
@@ -107,6 +115,7 @@ public enum PostdropProgram {
             envelope.arrival = SystemClock.now()
             envelope.isHeld = false
             return encoder.begin(envelope)
+        case .verp(let delimiters): return encoder.verp(delimiters)
         case .content(let content): return encoder.content(content)
         case .end: return encoder.end()
         }

@@ -2,7 +2,7 @@
 //
 // Security: set-group-id, for the one right to connect to qmgr's public socket. What it sends is a queue id or a domain name that has been
 // checked here and is checked again there.
-// Known limits: where qmgr is down the queue cannot be shown.
+// Where qmgr is down, whoever may read the queue sees its files, as with Postfix.
 
 import MailConfiguration
 import MailIPC
@@ -28,6 +28,7 @@ public enum PostqueueProgram {
             let directory = try CommandSurroundings.configurationDirectory(option: option)
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
+            CommandSurroundings.cleanEnvironment(loaded)
             try authorize(action, loaded)
             try perform(action, queueDirectory: loaded[Parameters.queueDirectory])
             ProcessSpawn.exit(CommandStatus.ok.rawValue)
@@ -87,6 +88,12 @@ public enum PostqueueProgram {
         do throws(IPCError) {
             connection = try BlockingIPCConnection.connect(path: path, protocol: .queueManager)
         } catch {
+            if action == .list || action == .listJSON, let offline = OfflineQueue(queueDirectory: queueDirectory) {
+                CommandSurroundings.say("postqueue: warning: Mail system is down -- accessing queue directly (\(error))")
+                var listing = Listing(asJSON: action == .listJSON)
+                offline.visit { listing.add($0) }
+                return listing.finish()
+            }
             throw CommandFailure(.unavailable, "Queue report unavailable - mail system is down (\(error))")
         }
         do throws(IPCError) {
@@ -103,24 +110,14 @@ public enum PostqueueProgram {
     private static func list(_ connection: BlockingIPCConnection, asJSON: Bool) throws(IPCError) {
         let stream = connection.open()
         try connection.send(QueueManagerFrame.list, stream: stream)
-        var output = StandardOutput()
-        var count = 0
-        var bytes: UInt64 = 0
+        var listing = Listing(asJSON: asJSON)
         while let frame = try connection.receive(), frame.type != MultiplexerFrame.end {
             guard frame.type == QueueManagerFrame.entry, let entry = try? QueueEntry(decoding: frame.payload[...]) else {
                 throw .violation("frame type \(frame.type) in a listing")
             }
-            if asJSON {
-                output.write(QueueListing.json(entry) + "\n")
-            } else {
-                if count == 0 { output.write(QueueListing.heading + "\n") }
-                output.write(QueueListing.text(entry, date: date))
-            }
-            count += 1
-            bytes &+= entry.size
+            listing.add(entry)
         }
-        if !asJSON { output.write((count == 0 ? QueueListing.empty : QueueListing.trailer(bytes: bytes, count: count)) + "\n") }
-        output.flush()
+        listing.finish()
     }
 
     private static func flush(_ connection: BlockingIPCConnection, _ selection: QueueCommand.Selection) throws(IPCError) {
@@ -132,6 +129,32 @@ public enum PostqueueProgram {
         case QueueManagerFrame.failed: throw .broken(ASCII.printable(frame.payload))
         default: throw .violation("frame type \(frame.type) where a count is due")
         }
+    }
+}
+
+/// A listing on its way out.
+private struct Listing {
+    let asJSON: Bool
+    private var output = StandardOutput()
+    private var count = 0
+    private var bytes: UInt64 = 0
+
+    init(asJSON: Bool) { self.asJSON = asJSON }
+
+    mutating func add(_ entry: QueueEntry) {
+        if asJSON {
+            output.write(QueueListing.json(entry) + "\n")
+        } else {
+            if count == 0 { output.write(QueueListing.heading + "\n") }
+            output.write(QueueListing.text(entry, date: Self.date))
+        }
+        count += 1
+        bytes &+= entry.size
+    }
+
+    mutating func finish() {
+        if !asJSON { output.write((count == 0 ? QueueListing.empty : QueueListing.trailer(bytes: bytes, count: count)) + "\n") }
+        output.flush()
     }
 
     private static func date(_ microseconds: Int64) -> String {

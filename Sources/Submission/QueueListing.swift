@@ -5,7 +5,8 @@ import MailModel
 
 /// Formats queue entries.
 public enum QueueListing {
-    public static let heading = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
+    /// Postfix's form for long queue ids, which all of ours are.
+    public static let heading = "----Queue ID----- --Size--- ---Arrival Time---- --Sender/Recipient------"
     public static let empty = "Mail queue is empty"
 
     /// One message with an empty line behind it.
@@ -19,8 +20,8 @@ public enum QueueListing {
             case .incoming, .deferred: ""
             }
         let size = String(entry.size)
-        var out = padded(entry.queueID.text + mark, to: 11) + " " + String(repeating: " ", count: max(0, 7 - size.utf8.count)) + size + " "
-        out += padded(date(entry.arrival), to: 20) + " " + sender(entry) + "\n"
+        var out = padded(entry.queueID.text + mark, to: 17) + " " + String(repeating: " ", count: max(0, 8 - size.utf8.count)) + size + " "
+        out += padded(date(entry.arrival), to: 19) + " " + sender(entry) + "\n"
         var lastReason = ""
         for recipient in entry.recipients {
             let reason = ASCII.printable(Array(recipient.delayReason.utf8))
@@ -28,7 +29,7 @@ public enum QueueListing {
                 out += String(repeating: " ", count: max(0, 76 - reason.utf8.count)) + "(\(reason))\n"
             }
             lastReason = reason
-            out += String(repeating: " ", count: 41) + recipient.address.logForm + "\n"
+            out += String(repeating: " ", count: 47) + recipient.address.logForm + "\n"
         }
         return out + "\n"
     }

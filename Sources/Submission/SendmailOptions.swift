@@ -1,8 +1,7 @@
 // The command line of sendmail(1), as Postfix reads it: what local software passes, and nothing that would change its meaning.
 //
 // Security: every word may come from someone else than the caller's author. Words are bytes; options end at the first operand or `--`.
-// Limits: `-bt` (Sendmail's rule test) and Exim's `-M...` are refused. `-XV` (VERP) is refused, not ignored: nobody would rewrite the
-// sender.
+// Limits: `-bt` (Sendmail's rule test) and Exim's `-M...` are refused.
 
 public import MailModel
 
@@ -55,6 +54,8 @@ public struct SendmailOptions: Hashable, Sendable {
     public var verbosity = 0
     /// `-C`; nil where none was given.
     public var configurationDirectory: [UInt8]?
+    /// `-XV`: the two delimiters of variable envelope return paths, empty for the default; nil where it was not given.
+    public var verpDelimiters: [UInt8]?
     /// `-oA`: alias tables for ``Mode/buildAliases``; nil where none was given.
     public var aliasTable: [UInt8]?
     public var recipients: [[UInt8]] = []
@@ -104,8 +105,8 @@ public struct SendmailOptions: Hashable, Sendable {
         case UInt8(ascii: "o"): try applyOldOption(argument)
         case UInt8(ascii: "O"): try applyNamedOption(argument)
         case UInt8(ascii: "X"):
-            // `-X file` is Sendmail's traffic log, ignored; but VERP changes who is told of a failure.
-            if argument.first == UInt8(ascii: "V") { throw CommandFailure(.usage, "unsupported: -XV") }
+            // `-X file` is Sendmail's traffic log, ignored.
+            if argument.first == UInt8(ascii: "V") { verpDelimiters = Array(argument.dropFirst()) }
         case UInt8(ascii: "B"), UInt8(ascii: "N"), UInt8(ascii: "R"), UInt8(ascii: "V"): try applyDeliveryParameter(letter, argument)
         default: break
         }

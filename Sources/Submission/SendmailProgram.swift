@@ -17,13 +17,20 @@ public enum SendmailProgram {
         do throws(CommandFailure) {
             let options = try SendmailOptions(program: words.first ?? [], words: Array(words.dropFirst()))
             for warning in options.warnings { CommandSurroundings.say("sendmail: warning: \(warning)") }
-            let directory = try CommandSurroundings.configurationDirectory(option: options.configurationDirectory)
+            let directory = try CommandSurroundings.configurationDirectory(option: options.configurationDirectory.map(Self.directory))
             let loaded = try CommandSurroundings.load(directory: directory)
             configuration = loaded
             try run(options, directory: directory, configuration: loaded)
         } catch {
             CommandSurroundings.fail("sendmail", error, configuration: configuration)
         }
+    }
+
+    /// `-C` names the directory or the main.cf in it (sendmail(1)).
+    private static func directory(_ option: [UInt8]) -> [UInt8] {
+        let name = Array("/main.cf".utf8)
+        guard option.count > name.count, option.suffix(name.count).elementsEqual(name) else { return option }
+        return Array(option.dropLast(name.count))
     }
 
     private static func run(

@@ -2,6 +2,7 @@
 //
 // Known limits: the answer is that of the routing tables, as at RCPT; no other host is asked.
 
+import InternetMessage
 import MailConfiguration
 import MailIPC
 import MailModel
@@ -17,7 +18,11 @@ enum VerificationReport {
         let addressee = try MessageSubmission.sender(options, submitter)
         guard !addressee.isNull else { throw CommandFailure(.usage, "a report cannot be mailed to the null sender") }
         var recipients: [MailAddress] = []
-        for argument in options.recipients { recipients += try RecipientList.addresses(argument) }
+        // As cleanup completes the recipients of a submission.
+        let completion = AddressCompletion(
+            origin: configuration[Parameters.appendAtMyorigin] ? configuration[Parameters.myorigin] : "",
+            domain: configuration[Parameters.appendDotMydomain] ? configuration[Parameters.mydomain] : "")
+        for argument in options.recipients { recipients += try RecipientList.addresses(argument).map(completion.complete) }
         guard !recipients.isEmpty else { throw CommandFailure(.usage, "No recipient addresses given") }
         let verdicts = try ask(recipients, queueDirectory: configuration[Parameters.queueDirectory])
 

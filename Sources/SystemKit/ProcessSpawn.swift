@@ -111,6 +111,12 @@ public enum ProcessSpawn {
         if let value { setenv(name, value, 1) } else { unsetenv(name) }
     }
 
+    /// Leaves these variables in the environment of this process and no others. Only while there is one thread.
+    public static func replaceEnvironment(_ variables: [(String, String)]) {
+        clearenv()
+        for (name, value) in variables { setenv(name, value, 1) }
+    }
+
     /// Ends this process at once with flushed streams.
     public static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
 

@@ -81,6 +81,68 @@ import Testing
         #expect(check.warnings.map(\.line) == [9, 5])
     }
 
+    @Test func strangeRightsAndNamesAndOldTablesAreSaid() throws {
+        let instance = try Instance()
+        try good(instance)
+        try instance.write("aliases", "")
+        try instance.write("aliases.lmdb", "")
+        try Files.setTimes(instance.path + "/aliases.lmdb", modified: 1_000_000)
+        let main = String(decoding: try Files.contents(of: instance.path + "/main.cf"), as: UTF8.self)
+        let me = try #require(try UserDatabase.user(id: Privileges.realUser)?.name)
+        try instance.write(
+            "main.cf", main + "virtual_alias_maps = hash:\(instance.path)/aliases\nmyhostname = -x.example.org\nmail_owner = \(me)\n")
+        for name in ["", "/pid", "/incoming", "/maildrop"] { try Files.makeDirectory(instance.path + "/queue" + name) }
+        defer {
+            for name in ["/pid", "/incoming", "/maildrop", ""] { try? Files.removeDirectory(instance.path + "/queue" + name) }
+        }
+        try Files.changeMode(instance.path + "/queue/pid", 0o755)
+        try Files.changeMode(instance.path + "/queue/incoming", 0o755)
+        try Files.changeMode(instance.path + "/queue/maildrop", 0o700)
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false, asksPrograms: false)
+        #expect(check.errors.contains { $0.line == 6 && $0.text == "myhostname: \"-x.example.org\" is not a host name" })
+        let warnings = check.warnings.map(\.description)
+        #expect(
+            warnings.contains { $0.hasPrefix("\(instance.path)/main.cf:5: virtual_alias_maps: ") && $0.contains("is newer than the table") }
+        )
+        #expect(warnings.contains("\(instance.path)/queue/incoming: its mode 0755 gives more rights than 0700"))
+        #expect(warnings.contains("\(instance.path)/queue/maildrop: its mode is 0700 instead of 1770"))
+        #expect(!warnings.contains { $0.contains("/queue/pid") })
+    }
+
+    @Test func programsAreAskedWithTheirOptions() throws {
+        let instance = try Instance()
+        try good(instance)
+        try instance.write(
+            "smtp",
+            """
+            #!/bin/sh
+            echo "$*" >> "$0.arguments"
+            echo "martlet/smtp[1]: starting" >&2
+            echo "martlet/smtp[1]: warning: an odd: thing" >&2
+            echo "smtp: fatal: no such restriction: x" >&2
+            exit 78
+
+            """)
+        try instance.write("local", "#!/bin/sh\nexit 3\n")
+        for service in ["cleanup", "qmgr", "bounce", "pickup", "resolver"] { try instance.write(service, "#!/bin/sh\n") }
+        for name in try Files.directoryEntries(instance.path) where !name.contains(".") {
+            try Files.changeMode("\(instance.path)/\(name)", 0o755)
+        }
+        let file = try FileDescriptor.open(instance.path + "/master.cf", [.writeOnly, .append])
+        try file.writeAll(Array("relay unix - n n - 1 smtp -o max_idle=5s\n".utf8))
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false, asksPrograms: true)
+        #expect(
+            check.errors.map(\.text) == [
+                "the service smtp: smtp: no such restriction: x",
+                "the service local: local: local ends with exited(3) when its configuration is checked",
+            ])
+        #expect(check.errors.map(\.line) == [6, 7])
+        #expect(check.warnings.map(\.text) == ["the service smtp: smtp: an odd: thing"])
+        #expect(
+            String(decoding: try Files.contents(of: instance.path + "/smtp.arguments"), as: UTF8.self)
+                == "-k -n smtp -t unix -c \(instance.path)\n-k -n relay -t unix -o max_idle=5s -c \(instance.path)\n")
+    }
+
     @Test func bothFilesAreReadWhenBothAreBroken() throws {
         let instance = try Instance()
         try instance.write("main.cf", "a b\nsmtpd_timeout = x\n")
@@ -100,7 +162,7 @@ import Testing
         try file.writeAll(Array("      4711\n".utf8))
         #expect(try MasterProcess.running(queueDirectory: instance.path) == nil)
         #expect(try file.tryLockExclusive())
-        #expect(try MasterProcess.running(queueDirectory: instance.path) == MasterProcess(pid: 4711))
+        #expect(try MasterProcess.running(queueDirectory: instance.path) == MasterProcess(pid: 4711, queueDirectory: instance.path))
         try file.truncate(to: 0)
         #expect(throws: SystemError.self) { try MasterProcess.running(queueDirectory: instance.path) }
         try file.unlock()

@@ -37,6 +37,18 @@ import Testing
         #expect(String(decoding: MainFileEditor.edit([], name: "a", value: "b"), as: UTF8.self) == "a = b\n")
     }
 
+    @Test func commentsOutEveryAssignmentWithItsContinuations() {
+        func commented(_ name: String) -> String {
+            String(decoding: MainFileEditor.commentOut(Array((text + "\n").utf8), name: name), as: UTF8.self)
+        }
+        #expect(
+            commented("mydestination")
+                == "# comment\nrelayhost = a\n#mydestination = one,\n  # within\n#  two\n#\tthree\nmyhostname=x\nrelayhost = b\n\n# end\n")
+        #expect(commented("relayhost").hasPrefix("# comment\n#relayhost = a\n"))
+        #expect(commented("relayhost").contains("\n#relayhost = b\n"))
+        #expect(commented("absent") == text + "\n")
+    }
+
     @Test func removes() {
         #expect(!edited("myhostname", nil).contains("myhostname"))
         #expect(edited("absent", nil) == text + "\n")

@@ -1,5 +1,6 @@
 // The offline check of a queue: each finding is provoked once, and repaired where it can be.
 
+import MailConfiguration
 import MailIPC
 import MailModel
 import MailQueue

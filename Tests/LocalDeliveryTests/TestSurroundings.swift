@@ -93,7 +93,7 @@ final class TestSurroundings {
             content: try MessageContent(
                 file: try FileDescriptor.open("\(directory)/queuefile", .readOnly), offset: 4, length: UInt64(content.utf8.count)),
             settings: settings, tables: tables, transport: "local", helperPath: "/nonexistent", now: { 1_795_467_475_000_000 },
-            log: { [self] in log.append($0) }, warn: { [self] in log.append("warning: \($0)") },
+            log: { [self] line, _ in log.append(line) }, warn: { [self] in log.append("warning: \($0)") },
             forwarder: { [self] message, content in
                 forwarded.append(message)
                 forwardedContent.append((try? content.start(upTo: .max)) ?? [])

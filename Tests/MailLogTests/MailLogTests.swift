@@ -1,3 +1,4 @@
+import MailConfiguration
 import SystemKit
 import Testing
 
@@ -9,7 +10,7 @@ import Testing
         defer { try? Files.unlink(path) }
         let now: Int64 = 1_700_768_286_000_000
         let log = MailLog(program: "qmgr", syslogName: "martlet", destination: .file(path), processID: 123, clock: { now })
-        log.info("4B7: removed", fields: [("QUEUE_ID", "4B7")])
+        log.info("4B7: removed", fields: Self.unwanted())
         log.warning("w\n")
         log.named("submission/smtpd").error("e")
         log.fatal("f")
@@ -29,6 +30,41 @@ import Testing
         #expect(try text(path + ".1") == lines.map { start + $0 + "\n" }.joined())
         #expect(try text(path) == start + "qmgr[123]: to the new file\n")
         #expect(try Files.status(of: path).mode & 0o007 == 0)
+    }
+
+    /// A classic destination never asks for facts, so that they cost nothing.
+    private static func unwanted() -> LogFields {
+        Issue.record("facts were made that nobody writes")
+        return [:]
+    }
+
+    @Test func factsGoToAFileOfJSON() throws {
+        let path = "/tmp/maillog-\(ProcessSpawn.currentProcessID)-\(UInt64.random(in: 0...UInt64.max))"
+        defer { try? Files.unlink(path) }
+        let log = MailLog(program: "qmgr", syslogName: "martlet", destination: .jsonFile(path), processID: 123, clock: { 0 })
+        #expect(log.takesFields)
+        log.info("one", fields: ["size": 5])
+        log.warning("two", fields: ["event": "x"])
+        log.fatal("three")
+        let host = HostName.current.prefix { $0 != "." }
+        func line(_ rest: String) -> String {
+            "{\"time\":\"1970-01-01T00:00:00.000000Z\",\"host\":\"\(host)\",\"program\":\"qmgr\",\"tag\":\"martlet/qmgr\",\"pid\":123,\(rest)}\n"
+        }
+        #expect(
+            try text(path) == line(#""severity":"info","message":"one","size":5"#)
+                + line(#""severity":"warning","message":"warning: two","event":"x""#)
+                + line(#""severity":"fatal","message":"fatal: three""#))
+    }
+
+    @Test(arguments: [
+        ("maillog_file = /var/log/x", MailLog.Destination.file("/var/log/x")),
+        ("maillog_file = /var/log/x\nmaillog_format = JSON", .jsonFile("/var/log/x")),
+        ("maillog_journal = no", .syslog),
+        ("maillog_journal = yes", .journal),
+        ("maillog_format = json\nmaillog_journal = no", .syslog),
+    ])
+    func mainFileChoosesTheDestination(text: String, expected: MailLog.Destination) throws {
+        #expect(MailLog.Destination(try Configuration(text: text)) == expected)
     }
 
     private func text(_ path: String) throws -> String { String(decoding: try Files.contents(of: path), as: UTF8.self) }

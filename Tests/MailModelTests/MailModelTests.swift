@@ -50,3 +50,20 @@ import Testing
         #expect(ASCII.printable(Array(text.utf8)) == printable)
     }
 }
+
+@Suite struct VERPTests {
+    @Test(arguments: [
+        ("list@x.test", "bob@y.test", "+=", "list+bob=y.test@x.test"),
+        ("list@x.test", "bob", "-=", "list-bob@x.test"),
+        ("list", "bob@y", "+=", "list+bob=y"),
+        ("", "bob@y", "+=", ""),
+    ])
+    func senders(sender: String, recipient: String, delimiters: String, expected: String) throws {
+        let verp = try #require(VERPDelimiters(delimiters.utf8))
+        #expect(verp.sender(MailAddress(sender), for: MailAddress(recipient)) == MailAddress(expected))
+    }
+
+    @Test(arguments: ["", "+", "+=+", "+@", "a=", "= ", "\u{7f}="]) func badDelimiters(text: String) {
+        #expect(VERPDelimiters(text.utf8) == nil)
+    }
+}

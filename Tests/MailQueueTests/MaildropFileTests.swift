@@ -34,7 +34,7 @@ import Testing
                 switch event {
                 case .envelope(let found): envelope = found
                 case .content(let bytes): content += bytes
-                case .end: break
+                case .verp, .end: break
                 }
             }
         }
@@ -69,6 +69,32 @@ import Testing
                 let result = try? Self.read(damaged)
                 #expect(result == nil || result?.2 == false, "byte \(index)")
             }
+        }
+    }
+
+    @Test func variableReturnPaths() throws {
+        func events(_ delimiters: [UInt8]) throws -> [MaildropFileDecoder.Event] {
+            var encoder = MaildropFileEncoder()
+            var file = encoder.begin(Self.envelope())
+            if let verp = VERPDelimiters(delimiters) { file += encoder.verp(verp) }
+            file += encoder.content([1]) + encoder.end()
+            var decoder = MaildropFileDecoder(maximumContent: 10)
+            decoder.append(file)
+            var events: [MaildropFileDecoder.Event] = []
+            while let event = try decoder.next() { events.append(event) }
+            #expect(decoder.isComplete)
+            return Array(events.dropFirst())
+        }
+        #expect(try events(Array("+=".utf8)) == [.verp(try #require(VERPDelimiters("+=".utf8))), .content([1]), .end])
+        #expect(try events([]) == [.content([1]), .end])
+        // A record made by hand.
+        var encoder = MaildropFileEncoder()
+        let head = encoder.begin(Self.envelope())
+        for bad in ["+", "+=-", "+@", "a=", "+\n"] {
+            var decoder = MaildropFileDecoder(maximumContent: 10)
+            decoder.append(head + [UInt8(ascii: "V"), UInt8(bad.utf8.count), 0, 0, 0] + Array(bad.utf8))
+            _ = try decoder.next()
+            #expect(throws: MaildropFileError.self) { try decoder.next() }
         }
     }
 

@@ -94,9 +94,9 @@ private final class Instance {
         #expect(instance.loop?.childCount == 0)
         _ = try instance.connect("private/echo")
         #expect(try instance.rounds { !instance.read("d/echo.ready").isEmpty })
-        #expect(instance.read("d/echo.arguments") == "-n echo -t unix -c \(instance.root)\n")
-        // 5 is the listener, 6 the lock of a service with one process.
-        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 6 ")
+        #expect(instance.read("d/echo.arguments") == "-n echo -t unix -f -c \(instance.root)\n")
+        // 5 is the configuration, 6 the listener, 7 the lock of a service with one process.
+        #expect(instance.read("d/echo.ready") == "0 1 2 3 4 5 6 7 ")
         #expect(instance.loop?.childCount == 1)
         try instance.stop()
         #expect(instance.read("log").contains("martlet/master["))
@@ -146,14 +146,45 @@ private final class Instance {
         #expect(try !other.tryLockExclusive())
     }
 
-    @Test func aBadReloadKeepsTheOldConfiguration() throws {
-        let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: ["a": Self.obedient])
+    /// Copies the configuration it was given, and lives until master goes.
+    static let copying = "/bin/cat <&5 > \"$0.new\"; mv \"$0.new\" \"$0.got\"; printf A >&3; exec /bin/cat <&4"
+
+    @Test func aBadReloadKeepsTheOldConfigurationAlsoForLaterChildren() throws {
+        let instance = try Instance(
+            master: "a unix - n n - 1 a\nb unix - n n - 1 b\n", scripts: ["a": Self.copying, "b": Self.copying], main: "x1 = before")
         try instance.start()
-        try instance.write("master.cf", "a unix - n n - 1 a\nb unix bad\n")
+        func report() throws -> ReloadReport { try #require(ReloadReport.read(queueDirectory: instance.root + "/q")) }
+        #expect(try report().attempt == 1 && report().refusals.isEmpty)
+        #expect(try report().processID == Int(ProcessSpawn.currentProcessID))
+        let good = instance.read("main.cf")
+        try instance.write("master.cf", "a unix - n n - 1 a\nb unix - n n - 1 b -o maximal_queue_lifetime=always\nc unix bad\n")
+        try instance.write("main.cf", good + "message_size_limit = lots\nmax_idle = never\n")
         instance.loop?.reload()
-        #expect(instance.read("log").contains(": error: \(instance.root)/master.cf:2: "))
-        #expect(instance.read("log").contains("the old one stays in use\n"))
+        let log = instance.read("log")
+        for place in ["main.cf:5: message_size_limit", "main.cf:6: max_idle", "master.cf:3: "] {
+            #expect(log.contains(": error: \(instance.root)/\(place)"))
+            #expect(try report().refusals.contains { $0.hasPrefix("\(instance.root)/\(place)") })
+        }
+        #expect(log.contains("the old configuration stays in use\n"))
+        #expect(try report().attempt == 2 && report().refusals.count == 3)
         _ = try instance.connect("private/a")
+        #expect(try instance.rounds { !instance.read("d/a.got").isEmpty })
+        let given = try #require(ConfigurationSnapshot(encoded: try Files.contents(of: instance.root + "/d/a.got")))
+        #expect(try given.configuration().text(of: "x1") == "before")
+        // An option of a service that is wrong is found before its program is started.
+        try instance.write("master.cf", "a unix - n n - 1 a\nb unix - n n - 1 b -o maximal_queue_lifetime=always\n")
+        try instance.write("main.cf", good)
+        instance.loop?.reload()
+        #expect(instance.read("log").contains("master.cf:2: the service b: -o maximal_queue_lifetime: "))
+        // Mended.
+        try instance.write("master.cf", "a unix - n n - 1 a\nb unix - n n - 1 b\n")
+        try instance.write("main.cf", good + "x1 = after\n")
+        instance.loop?.reload()
+        #expect(try report().attempt == 4 && report().refusals.isEmpty)
+        _ = try instance.connect("private/b")
+        #expect(try instance.rounds { !instance.read("d/b.got").isEmpty })
+        let later = try #require(ConfigurationSnapshot(encoded: try Files.contents(of: instance.root + "/d/b.got")))
+        #expect(try later.configuration().text(of: "x1") == "after")
     }
 
     @Test func aReloadDrainsAndRebinds() throws {

@@ -6,8 +6,7 @@ import Testing
 
 @Suite struct ServiceDefinitionTests {
     private func load(main: String = "", master: String) throws -> MasterConfiguration {
-        try MasterConfiguration(
-            directory: "/etc/martlet", main: try Configuration(text: main), master: try MasterFile.parse(text: master))
+        try MasterConfiguration(checking: ConfigurationSnapshot(main: main, master: master))
     }
 
     @Test func columnsBecomeArgumentsAndPolicy() throws {
@@ -23,7 +22,7 @@ import Testing
         let services = configuration.services
         #expect(
             services[0].arguments == [
-                "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c",
+                "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-f", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c",
                 "/etc/martlet",
             ])
         #expect(services[0].policy.processLimit == 7 && services[0].policy.command == "/d/smtpd" && services[0].programName == "smtpd")
@@ -33,7 +32,7 @@ import Testing
         #expect(services[1].policy.wakeup == 300 && !services[1].policy.wakesOnlyAfterUse && services[1].policy.processLimit == 1)
         #expect(services[2].policy.wakesOnlyAfterUse)
         #expect(services[3].endpoints == [.unix("/q/private/local")])
-        #expect(services[3].arguments == ["-n", "local", "-t", "unix", "-c", "/etc/martlet", "-v"])
+        #expect(services[3].arguments == ["-n", "local", "-t", "unix", "-f", "-c", "/etc/martlet", "-v"])
         #expect(services[3].policy.processLimit == nil && services[3].policy.throttleTime == 3)
     }
 

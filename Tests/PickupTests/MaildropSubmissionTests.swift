@@ -25,6 +25,7 @@ private final class FakeCleanup {
     private let client: IPCClient
     private let listener: SystemKit.FileDescriptor
     private(set) var messages: [Message] = []
+    private(set) var announced: [String] = []
     private var replies: [SubmitReply]
     private var server: IPCConnection?
 
@@ -83,6 +84,7 @@ private final class FakeCleanup {
         while let frame = try? await stream.receive(deadline: .now() + .seconds(20)) {
             switch frame.type {
             case CleanupFrame.submit: message = (try? Envelope(decoding: frame.payload[...])).map { Message(envelope: $0) }
+            case CleanupFrame.announce: announced += [(try? LogAnnouncement(decoding: frame.payload[...]))?.text ?? "?"]
             case CleanupFrame.content: message?.content += frame.payload
             default:
                 guard var whole = message else { return }
@@ -132,7 +134,26 @@ struct MaildropSubmissionTests {
         // The owner of the file and the clock, not what the file claims.
         #expect(cleanup.messages.first?.envelope.userID == Int64(Privileges.realUser))
         #expect(cleanup.messages.first.map { $0.envelope.arrival <= SystemClock.now() } == true)
-        #expect(cleanup.log.contains("4jYJDg2t5cz1r2: uid=\(Privileges.realUser) from=<bob>"))
+        #expect(cleanup.announced == ["uid=\(Privileges.realUser) from=<bob>"])
+    }
+
+    @Test func variableReturnPathsAreOneMessageEachAndNoneTwice() async throws {
+        let later = SubmitReply.refused(SMTPReply(452, EnhancedStatusCode(4, 3, 1), "no space"))
+        let cleanup = try FakeCleanup(replies: [try queued(), later, try queued()])
+        let recipients = ["a@y", "b@z"].map { EnvelopeRecipient(MailAddress($0)) }
+        let envelope = Envelope(sender: MailAddress("list@x"), recipients: recipients, origin: .localSubmission, arrival: 17)
+        var encoder = MaildropFileEncoder()
+        let head = encoder.begin(envelope) + encoder.verp(try #require(VERPDelimiters("+=".utf8)))
+        try cleanup.write(head + encoder.content(Self.content) + encoder.end())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting == ["AAAAAAAAAA"])
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.waiting.isEmpty)
+        #expect(cleanup.messages.map(\.envelope.sender.logForm) == ["list+a=y@x", "list+b=z@x", "list+b=z@x"])
+        #expect(
+            cleanup.messages.map { $0.envelope.recipients.map(\.address) }
+                == [["a@y"], ["b@z"], ["b@z"]].map { $0.map { MailAddress($0) } })
+        #expect(cleanup.messages.allSatisfy { $0.content == Self.content })
     }
 
     @Test func temporaryRefusalKeepsTheFile() async throws {

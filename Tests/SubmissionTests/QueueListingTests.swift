@@ -7,7 +7,7 @@ import Testing
 @Suite struct QueueListingTests {
     private func entry(_ place: QueueEntry.Place, sender: String, recipients: [QueueEntry.Recipient]) throws -> QueueEntry {
         QueueEntry(
-            queueID: try #require(QueueID("C73A015C095")), place: place, arrival: 1_700_000_000_500_000, nextAttempt: 0, size: 2049,
+            queueID: try #require(QueueID("4jYJLY11QbzBJR")), place: place, arrival: 1_700_000_000_500_000, nextAttempt: 0, size: 2049,
             sender: MailAddress(sender), recipients: recipients)
     }
 
@@ -22,10 +22,10 @@ import Testing
             .deferred, sender: "bob@x",
             recipients: [recipient("a@y", reason: "connection refused"), recipient("b@y", reason: "connection refused"), recipient("c@z")])
         let reason = String(repeating: " ", count: 76 - 18) + "(connection refused)"
-        let indent = String(repeating: " ", count: 41)
+        let indent = String(repeating: " ", count: 47)
         #expect(
             QueueListing.text(entry, date: date) == """
-                C73A015C095    2049 Tue Nov 14 22:13:20  bob@x
+                4jYJLY11QbzBJR        2049 Tue Nov 14 22:13:20 bob@x
                 \(reason)
                 \(indent)a@y
                 \(indent)b@y
@@ -35,7 +35,7 @@ import Testing
                 """)
     }
 
-    @Test(arguments: [(QueueEntry.Place.active, "C73A015C095*"), (.hold, "C73A015C095!"), (.incoming, "C73A015C095 ")])
+    @Test(arguments: [(QueueEntry.Place.active, "4jYJLY11QbzBJR* "), (.hold, "4jYJLY11QbzBJR! "), (.incoming, "4jYJLY11QbzBJR  ")])
     func marks(_ place: QueueEntry.Place, _ start: String) throws {
         #expect(QueueListing.text(try entry(place, sender: "", recipients: []), date: date).hasPrefix(start))
         #expect(QueueListing.text(try entry(place, sender: "", recipients: []), date: date).contains(" MAILER-DAEMON\n"))
@@ -50,7 +50,7 @@ import Testing
         let entry = try entry(.hold, sender: "a\"b@x", recipients: [recipient("a@y", original: "o@y", reason: "say \"no\"\u{1}")])
         #expect(
             QueueListing.json(entry)
-                == #"{"queue_name": "hold", "queue_id": "C73A015C095", "arrival_time": 1700000000, "message_size": 2049, "#
+                == #"{"queue_name": "hold", "queue_id": "4jYJLY11QbzBJR", "arrival_time": 1700000000, "message_size": 2049, "#
                 + #""forced_expire": false, "sender": "\"a\\\"b\"@x", "recipients": [{"orig_address": "o@y", "address": "a@y", "#
                 + #""delay_reason": "say \"no\"\u0001"}]}"#)
     }

@@ -94,7 +94,7 @@ struct Caller: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        "", "-i", "-Z bob", "-bt", "-bx", "-f", "-qS", "-qI", "-qR", "-B9BIT bob", "-XV bob", "-XV+= bob", "-O requiretls=yes bob",
+        "", "-i", "-Z bob", "-bt", "-bx", "-f", "-qS", "-qI", "-qR", "-B9BIT bob", "-O requiretls=yes bob",
         "-bs -t", "-bp -t",
         "-oA bob", "-bv -t",
     ])

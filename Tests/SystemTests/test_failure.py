@@ -3,6 +3,7 @@
 The seed of random moments is printed; MARTLET_TEST_SEED repeats a run.
 """
 
+import json
 import os
 import random
 import re
@@ -136,30 +137,72 @@ def test_unknown_parameters_are_reported_with_the_nearest_name(story):
     assert re.search(r"main\.cf:\d+: .*mesage_size_limit.*message_size_limit", said), said
 
 
-def test_a_reload_with_a_bad_file_keeps_the_old_configuration_and_says_so(alone):
-    # Programs read main.cf when they start: they are all up before it is spoilt.
-    with Dialogue(alone.port) as c:
-        c.ehlo()
-        assert c.transaction("anna@sender.test", HEADER.format("before") + "x\r\n.\r\n")[0] == 250
-    alone.wait_for_mail("anna")
-    alone.wait_until_empty()
-    good = (alone.config / "main.cf").read_text()
-    (alone.config / "main.cf").write_text(good + "message_size_limit = many\n")
-    assert alone.martlet("reload").returncode == 78
-    alone.process.send_signal(signal.SIGHUP)
-    alone.wait_for_log(r"master\[\d+\]: .*main\.cf:\d+: .*message_size_limit")
-    with Dialogue(alone.port) as c:
-        assert c.ehlo()["SIZE"] == ["10240000"]
-        assert c.transaction("anna@sender.test", HEADER.format("old") + "x\r\n.\r\n")[0] == 250
-    alone.wait_for_mail("anna", 2)
-    (alone.config / "main.cf").write_text(good + "message_size_limit = 54321\n")
-    alone.martlet("reload", check=0)
+def size_offered(host):
+    with Dialogue(host.port) as c:
+        return c.ehlo()["SIZE"]
 
-    def size():
-        with Dialogue(alone.port) as c:
-            return c.ehlo()["SIZE"] == ["54321"]
 
-    wait_until(size, "the new configuration is in use", context=alone.explain)
+def test_a_reload_with_a_bad_file_keeps_the_old_configuration_also_for_programs_started_later(story):
+    host = story.host("sender.test", users=["anna"])
+    host.set(myorigin=f"{host.config}/mailname", service_throttle_time="1s")
+    (host.config / "mailname").write_text("sender.test\n")
+    host.start()
+    path, good = host.config / "main.cf", (host.config / "main.cf").read_text()
+    lines = len(good.splitlines())
+    # Before a reload a changed file changes nothing, whoever is started meanwhile.
+    path.write_text(good + "message_size_limit = 77777\n")
+    assert size_offered(host) == ["10240000"]
+    path.write_text(good + "message_size_limit = many\nmax_idle = never\nno assignment\n")
+    refused = host.martlet("reload")
+    assert refused.returncode == 78
+    for number in (1, 2, 3):
+        assert f"main.cf:{lines + number}: ".encode() in refused.stderr
+    # Somebody signals master without asking for a check.
+    host.process.send_signal(signal.SIGHUP)
+    for number in (1, 2, 3):
+        host.wait_for_log(rf"master\[\d+\]: error: {path}:{lines + number}: ")
+    host.wait_for_log(r"master\[\d+\]: error: reload: the old configuration stays in use")
+    status = host.martlet("status", check=0).stdout.decode()
+    assert "the last reload was refused" in status and f"main.cf:{lines + 1}: message_size_limit" in status, status
+    assert len(json.loads(host.martlet("status", "--json", check=0).stdout)["refused"]) == 3
+    # Every program anew, with the bad file there: not even the file that myorigin names is needed.
+    (host.config / "mailname").unlink()
+    for number in range(2):
+        for pid in host.children():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not host.children("smtpd"), "they are gone", context=host.explain)
+        assert size_offered(host) == ["10240000"]
+        with Dialogue(host.port) as c:
+            c.ehlo()
+            assert c.transaction("anna@sender.test", HEADER.format(f"old {number}") + "x\r\n.\r\n")[0] == 250
+        host.wait_for_mail("anna", number + 1)
+    assert "exit status 78" not in host.log(), host.explain()
+    # An option in master.cf is checked too, before a program is started with it.
+    master_file = host.config / "master.cf"
+    services = master_file.read_text()
+    path.write_text(good.replace(f"{host.config}/mailname", "sender.test"))
+    master_file.write_text(services + "extra unix n n n - 0 smtp -o max_idle=never\n")
+    assert host.martlet("reload").returncode == 78
+    host.process.send_signal(signal.SIGHUP)
+    host.wait_for_log(r"master\.cf:\d+: the service extra: -o max_idle: ")
+    # Mended.
+    master_file.write_text(services)
+    path.write_text(good.replace(f"{host.config}/mailname", "sender.test") + "message_size_limit = 54321\n")
+    assert b"the new configuration is in use" in host.martlet("reload", check=0).stderr
+    wait_until(lambda: size_offered(host) == ["54321"], "the new configuration is in use", context=host.explain)
+    assert "refused" not in host.martlet("status", check=0).stdout.decode()
+
+
+def test_a_reload_that_only_the_running_system_can_refuse_is_told_by_its_status(story):
+    host = story.host("sender.test", users=["anna"]).start()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with open(host.config / "master.cf", "a") as f:
+            f.write(f"127.0.0.1:{taken.getsockname()[1]} inet n n n - - smtpd\n")
+        refused = host.martlet("reload")
+        assert refused.returncode == 78 and b"old configuration stays in use" in refused.stderr, refused
+    host.martlet("reload", check=0)
 
 
 def test_a_service_removed_by_a_reload_gives_up_its_port(story):
@@ -323,6 +366,25 @@ def test_programs_killed_at_random_moments_lose_nothing(story, victims):
     receiver.wait_until_empty(60)
     assert "status=bounced" not in sender.log(), sender.explain()
     print(f"{kills} kills, {stream.temporary} temporary refusals, {len(numbers(target, mailbox))} deliveries of 200")
+
+
+def test_silent_clients_on_the_sockets_of_programs_hold_nobody_up(alone):
+    """Each of them may be silent for a second; together they would hold up a program that waits for them for a minute and more."""
+    silent = []
+    for name in ("public/cleanup", "public/qmgr", "private/bounce", "public/pickup"):
+        for _ in range(80):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(alone.queue / name))
+            silent.append(s)
+    with smtplib.SMTP("127.0.0.1", alone.port, timeout=PATIENCE) as client:
+        client.sendmail("phil@sender.test", ["anna@sender.test", "postmaster@sender.test"], HEADER.format("speaks") + "x\r\n")
+    alone.sendmail("-f", "phil@sender.test", "no-such-user", stdin=b"Subject: bounces\n\nx\n")
+    only(alone.wait_for_mail("anna", patience=20))
+    only(alone.wait_for_mail("phil", patience=20))
+    for s in silent:
+        s.settimeout(PATIENCE)
+        assert s.recv(1) == b"", "the silent are sent away"
+        s.close()
 
 
 def test_reload_under_load_refuses_nobody_and_lets_sessions_finish(story):

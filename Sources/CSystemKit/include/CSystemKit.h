@@ -15,6 +15,9 @@ int csk_start_writeback(int fd);                         // sync_file_range(SYNC
 int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
 int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
 
+int csk_memory_file(const char *name);                   // memfd_create, sealable
+int csk_seal(int fd);                                    // no write, shrink, grow or further seal
+
 int csk_pipe(int ends[2]);                               // close-on-exec
 
 // Sockets

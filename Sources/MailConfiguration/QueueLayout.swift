@@ -7,7 +7,6 @@
 // the read bit gives away are names made of time and inode number, and only to holders of the group, which are `postdrop` and `postqueue`;
 // the sticky bit keeps a subverted one from removing or replacing what others submitted.
 
-public import MailConfiguration
 public import SystemKit
 
 /// The layout of `queue_directory`.

@@ -1,0 +1,53 @@
+// A program whose event loop does nothing any more is ended, so that master starts another one (daemon_timeout, as Postfix's watchdog).
+//
+// The main thread asks the loop now and then for a sign of life. Known limits: a session that waits for its peer does not hold up the loop
+// and has timeouts of its own; `local` has no loop.
+
+import Synchronization
+
+/// The watch over an event loop. Times are microseconds of a clock that never jumps.
+final class LoopWatchdog: Sendable {
+    enum Finding: Hashable, Sendable {
+        /// Nothing to do.
+        case fine
+        /// The loop is to be asked: whoever runs on it calls ``answer(now:)``.
+        case ask
+        /// It has not answered within the limit.
+        case stuck
+    }
+
+    private struct State {
+        var askedAt: Int64?
+        var nextQuestion: Int64
+    }
+
+    private let limit: Int64
+    private let interval: Int64
+    private let state: Mutex<State>
+
+    /// - Parameter seconds: how long the loop may be silent.
+    init(seconds: Int, now: Int64) {
+        limit = Int64(seconds) * 1_000_000
+        interval = max(1_000_000, limit / 3)
+        state = Mutex(State(askedAt: nil, nextQuestion: now + max(1_000_000, limit / 3)))
+    }
+
+    /// When ``check(now:)`` is to be called at the latest.
+    var deadline: Int64 { state.withLock { $0.askedAt.map { $0 + limit } ?? $0.nextQuestion } }
+
+    func check(now: Int64) -> Finding {
+        state.withLock { state in
+            if let asked = state.askedAt { return now >= asked + limit ? .stuck : .fine }
+            guard now >= state.nextQuestion else { return .fine }
+            state.askedAt = now
+            return .ask
+        }
+    }
+
+    func answer(now: Int64) {
+        state.withLock { state in
+            state.askedAt = nil
+            state.nextQuestion = now + interval
+        }
+    }
+}
