@@ -129,8 +129,8 @@ def queued_messages(queue):
 class PowerCuts:
     """An instance on a disk of its own, its load, and the counts."""
 
-    def __init__(self, directory, seed, kind, cuts_in_one_go=15):
-        self.directory, self.kind, self.cuts_in_one_go = directory, kind, cuts_in_one_go
+    def __init__(self, directory, seed, kind, cuts_in_one_go=15, preload=None):
+        self.directory, self.kind, self.cuts_in_one_go, self.preload = directory, kind, cuts_in_one_go, preload
         self.chance = random.Random(f"{seed} {kind}")
         self.disks = Disks(directory)
         self.sinks = []
@@ -164,6 +164,8 @@ class PowerCuts:
             },
         )
         instance.log_path = self.directory / log
+        if self.preload:
+            instance.set(import_environment=f"PATH LD_PRELOAD={self.preload}")
         return instance
 
     def close(self):

@@ -8,6 +8,7 @@ ARCHITECTURE.md, and is a failure where none of them explains it.
 import os
 import random
 import shutil
+import subprocess
 
 import pytest
 
@@ -77,4 +78,18 @@ def test_no_power_cut_loses_anything(directory, kind):
         assert cuts.checks > 0
     finally:
         print(f"\nseed {SEED}: {cuts.summary()}")
+        cuts.close()
+
+
+@pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
+def test_a_system_that_does_not_sync_is_found_out(directory):
+    """These tests can fail: with a library that makes fsync and fdatasync do nothing, messages that were acknowledged are missing."""
+    library = directory / "nosync.so"
+    code = "int fsync(int d) { return 0; } int fdatasync(int d) { return 0; } int sync_file_range(int d, long o, long n, unsigned f) { return 0; }"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], input=code.encode(), check=True)
+    cuts = PowerCuts(directory, SEED, "ext4", preload=library)
+    try:
+        with pytest.raises(AssertionError, match="LOST|torn by the power failure"):
+            cuts.run(10)
+    finally:
         cuts.close()
