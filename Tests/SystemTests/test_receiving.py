@@ -401,7 +401,14 @@ def secure(story):
     host.smtps_port = free_port()
     host.master_extra = f"127.0.0.1:{host.smtps_port} inet n n n - - smtpd\n    -o smtpd_tls_wrappermode=yes\n    -o syslog_name=martlet/smtps\n"
     host.write_configuration()
-    return host.start()
+    host.start()
+
+    def listens():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", host.smtps_port)) == 0
+
+    wait_until(listens, "the second port is bound, too", context=host.explain)
+    return host
 
 
 def test_starttls_encrypts_and_forgets_what_was_said_before(secure):
