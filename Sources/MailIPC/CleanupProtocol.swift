@@ -18,15 +18,9 @@ public enum CleanupFrame {
     public static let refused: UInt8 = 20
     public static let checkRecipient: UInt8 = 21
     public static let verdict: UInt8 = 22
-<<<<<<< HEAD
-    public static let checkSpace: UInt8 = 23
-    public static let space: UInt8 = 24
-    public static let announce: UInt8 = 25
-=======
     public static let announce: UInt8 = 23
     public static let checkSpace: UInt8 = 24
     public static let space: UInt8 = 25
->>>>>>> main
 }
 
 /// The end of a submission.
