@@ -77,7 +77,7 @@ let package = Package(
         room("MailConfiguration", ["SystemKit", "MailModel"]),
         room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
-        room("MailQueue", ["SystemKit", "MailModel"]),
+        room("MailQueue", ["SystemKit", "MailModel", "InternetMessage", "MailIPC"]),
         room("MailIPC", ["SystemKit", "MailModel"]),
         room("DNSClient", ["MailModel", "MailIPC"]),
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
@@ -91,7 +91,7 @@ let package = Package(
             ] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
+        room("Master", ["SystemKit", "MailConfiguration", "MailLog", "MailQueue"]),
         room(
             "SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
@@ -139,14 +139,19 @@ let package = Package(
         tests("MailConfigurationTests", ["MailConfiguration", "SystemKit"]),
         tests("LookupTablesTests", ["LookupTables", "MailConfiguration", "SystemKit"]),
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
-        tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
+        tests(
+            "MailQueueTests", ["MailQueue", "MailIPC", "MailModel", "SystemKit"],
+            resources: [.copy("Samples")]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
         tests("MailLogTests", ["MailLog", "MailConfiguration", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+            [
+                "SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit",
+                "SystemKit", "TLS",
+            ]
                 + nio),
         tests(
             "SMTPClientTests",
@@ -159,14 +164,14 @@ let package = Package(
         tests(
             "QueueManagerTests",
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
-        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "MailQueue", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",
             [
-                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                "Administration", "MailModel", "MailConfiguration", "MailIPC", "MailQueue", "SystemKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ]

@@ -166,8 +166,12 @@ class Instance:
         """Kills this instance's processes of one program; returns how many there were."""
         count = 0
         for pid in self.children(command):
-            os.kill(pid, sig)
-            count += 1
+            try:
+                os.kill(pid, sig)
+                count += 1
+            except ProcessLookupError:
+                # It ended by itself a moment ago.
+                pass
         return count
 
     def children(self, command=None):
