@@ -78,3 +78,24 @@ func theQueueAgreesWithAPlainDictionary(seed: UInt64) {
     }
     #expect(popped == 200_000)
 }
+
+@Test func aScanIsTakenOver() throws {
+    let names: [(String, Int64)] = [
+        (id(1).text, 10), (id(2).text, 20), ("..", 1), ("no-id.tmp", 2), (String(repeating: "z", count: 40), 30),
+    ]
+    let scanned = DueQueue { add in
+        for (name, due) in names { Array(name.utf8).withUnsafeBufferPointer { add($0, due) } }
+    }
+    #expect(scanned.count == 3)
+    // What is known already is known better.
+    var queue = DueQueue()
+    queue.schedule(id(2), due: 99)
+    queue.schedule(id(3), due: 5)
+    queue.absorb(scanned)
+    #expect(queue.count == 4)
+    #expect(queue.due(of: id(1)) == 10 && queue.due(of: id(2)) == 99 && queue.due(of: id(3)) == 5)
+    #expect(queue.nextDue() == 5)
+    var empty = DueQueue()
+    empty.absorb(scanned)
+    #expect(empty.due(of: id(2)) == 20 && empty.nextDue() == 10)
+}

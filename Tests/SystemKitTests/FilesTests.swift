@@ -6,6 +6,20 @@ import Testing
     let directory: TemporaryDirectory
     init() throws { directory = try TemporaryDirectory() }
 
+    @Test func namesComeWithTheirTimes() throws {
+        for (name, time) in [("a", Int64(1_700_000_000_123_456)), (".b", 5_000_000)] {
+            _ = try FileDescriptor.open(directory.path + "/" + name, [.writeOnly, .create], mode: 0o600)
+            try Files.setTimes(directory.path + "/" + name, modified: time)
+        }
+        // A link is not followed: its own time counts, and it may lead nowhere.
+        try Files.symbolicLink("nowhere", at: directory.path + "/c")
+        var found: [String: Int64?] = [:]
+        try Files.forEachTime(in: directory.path) { found[String(decoding: $0, as: UTF8.self)] = $1 }
+        #expect(found.keys.sorted() == [".b", "a", "c"])
+        #expect(found["a"] == 1_700_000_000_123_456 && found[".b"] == 5_000_000)
+        #expect(throws: SystemError.self) { try Files.forEachTime(in: directory.path + "/none") { _, _ in } }
+    }
+
     @Test func writesAndReadsBack() throws {
         let path = directory.path + "/a"
         let bytes = [UInt8]((0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) })
