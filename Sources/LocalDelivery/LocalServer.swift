@@ -40,7 +40,8 @@ struct LocalServer {
             // Another process was faster, or the client is gone: not worth a word.
             guard let socket = (try? Sockets.accept(listener)) ?? nil else { continue }
             setAvailable(false)
-            guard let connection = BlockingIPCConnection.accept(socket, protocol: .delivery, capacity: RequestBatch.limit, timeout: 0) else { continue }
+            guard let connection = BlockingIPCConnection.accept(socket, protocol: .delivery, capacity: RequestBatch.limit, timeout: 0)
+            else { continue }
             let isOver = try serve(connection)
             if isOver { ProcessSpawn.exit(0) }
         }
