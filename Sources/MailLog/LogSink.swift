@@ -7,6 +7,9 @@ import SystemKit
 final class LogSink: Sendable {
     private enum Form: Sendable { case syslog(String), journal(String), file(String), json(String), stderr }
 
+    /// The file name that stands for the standard output of whoever started master.
+    private static let standardOutput = "/dev/stdout"
+
     private let form: Form
     private let facility: Int
     /// Whether facts are written; where they are not, nobody has to make them.
@@ -56,6 +59,9 @@ final class LogSink: Sendable {
     private static func openDescriptor(_ form: Form) throws(SystemError) -> Int32 {
         switch form {
         case .syslog(let path), .journal(let path): try Sockets.connectUnix(path: path, kind: .datagram).release()
+        // By its descriptor: a socket or a pipe of somebody else's cannot be opened by that name.
+        case .file(standardOutput), .json(standardOutput):
+            try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.duplicate().release() }
         case .file(let path), .json(let path): try FileDescriptor.open(path, [.writeOnly, .create, .append], mode: 0o640).release()
         case .stderr: 2
         }
@@ -63,6 +69,7 @@ final class LogSink: Sendable {
 
     func reopen() throws(SystemError) {
         switch form {
+        case .file(Self.standardOutput), .json(Self.standardOutput): return
         case .file, .json: break
         case .syslog, .journal, .stderr: return
         }
