@@ -146,7 +146,7 @@ let package = Package(
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+            ["SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
                 + nio),
         tests(
             "SMTPClientTests",

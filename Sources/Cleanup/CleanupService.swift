@@ -109,7 +109,8 @@ final class CleanupService {
         let offset = SystemClock.localOffset(at: seconds)
         let date = RFC5322Date(seconds: seconds, offset: offset).text(zoneName: offset == 0 ? "UTC" : nil)
         var rewriter = MessageRewriter(policy: policy, envelope: envelope, queueID: writer.id, date: date)
-        if let refused = try await receiveContent(from: stream, into: writer, through: &rewriter) { return .refused(refused) }
+        var announcement: LogAnnouncement?
+        if let refused = try await receiveContent(from: stream, into: writer, through: &rewriter, &announcement) { return .refused(refused) }
         let file: CompletedQueueFile
         do {
             file = try writer.finish(contentFacts: rewriter.facts)
@@ -117,6 +118,7 @@ final class CleanupService {
             return refusal(for: error)
         }
         if let error = await committer.commit(file, directory: directories.path(directory)) { return refusal(for: error) }
+        announcement?.write(to: log, file.id)
         let messageID = ASCII.printable(rewriter.messageID ?? Array("<>".utf8))
         log.info(
             "\(file.id): message-id=\(messageID)",
@@ -136,7 +138,7 @@ final class CleanupService {
 
     /// Writes content until `commit`. Returns why the message is refused, or nil.
     private func receiveContent(
-        from stream: IPCStream, into writer: QueueFileWriter, through rewriter: inout MessageRewriter
+        from stream: IPCStream, into writer: QueueFileWriter, through rewriter: inout MessageRewriter, _ announcement: inout LogAnnouncement?
     ) async throws -> SMTPReply? {
         var received = 0
         while let frame = try await stream.receive(deadline: .now() + patience) {
@@ -149,6 +151,9 @@ final class CleanupService {
                     return SMTPReply(552, EnhancedStatusCode(5, 3, 4), "Error: message file too big")
                 }
                 parts = rewriter.consume(frame.payload[...])
+            case CleanupFrame.announce:
+                announcement = try LogAnnouncement(decoding: frame.payload[...])
+                continue
             case CleanupFrame.commit:
                 parts = rewriter.finish()
             default:

@@ -104,8 +104,7 @@ struct LocalServer {
         }
         let reply = agent.deliver(request, descriptor: descriptor)
         connection.timeout = 30_000
-        try connection.send(DeliveryFrame.delivered, reply.encoded, stream: frame.stream)
-        try connection.finish(frame.stream)
+        try connection.sendLast(DeliveryFrame.delivered, reply.encoded, stream: frame.stream)
     }
 
     /// Tells master whether this process takes a client.

@@ -13,6 +13,8 @@ public final class BlockingIPCConnection {
     private var decoder = IPCFrameDecoder()
     private var nextStream: UInt32 = 1
     private var credit: [UInt32: Int] = [:]
+    /// Payload that was read and not yet granted anew.
+    private var consumed: [UInt32: Int] = [:]
     private var pending: [IPCFrame] = []
     /// The longest wait for the other end, in milliseconds.
     public var timeout: Int
@@ -91,7 +93,22 @@ public final class BlockingIPCConnection {
     /// Says that no more frames of this stream come from here.
     public func finish(_ stream: UInt32) throws(IPCError) {
         credit[stream] = nil
+        consumed[stream] = nil
         try write(IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []))
+    }
+
+    /// Sends the last frame of a stream and its end in one write.
+    public func sendLast(_ type: UInt8, _ payload: [UInt8], stream: UInt32) throws(IPCError) {
+        credit[stream] = nil
+        consumed[stream] = nil
+        let frames = [
+            IPCFrame(stream: stream, type: type, payload: payload), IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []),
+        ]
+        do {
+            try socket.writeAll(frames.flatMap(\.wire))
+        } catch {
+            throw .broken("\(error)")
+        }
     }
 
     /// The next frame of any stream (an `end` or `reset` among them); nil when the other end has closed.
@@ -132,6 +149,20 @@ public final class BlockingIPCConnection {
         }
     }
 
+    /// Grants credit anew when half of it is used: most streams are over before that.
+    private func grant(_ frame: IPCFrame) throws(IPCError) {
+        guard frame.type >= MultiplexerFrame.firstProtocolType else {
+            if frame.type != MultiplexerFrame.credit { consumed[frame.stream] = nil }
+            return
+        }
+        let total = consumed[frame.stream, default: 0] + frame.payload.count
+        guard total >= IPCFrame.initialCredit / 2 else { return consumed[frame.stream] = total }
+        consumed[frame.stream] = nil
+        var encoder = ByteEncoder()
+        encoder.put(UInt32(clamping: total))
+        try write(IPCFrame(stream: frame.stream, type: MultiplexerFrame.credit, payload: encoder.bytes))
+    }
+
     /// The next frame, credit (already counted) among them; nil at the end.
     private func nextFrame() throws(IPCError) -> IPCFrame? {
         while true {
@@ -142,11 +173,7 @@ public final class BlockingIPCConnection {
                         credit[frame.stream, default: IPCFrame.initialCredit] += Int(try payload.take(UInt32.self))
                         return frame
                     }
-                    if frame.type >= MultiplexerFrame.firstProtocolType && frame.payload.count > 0 {
-                        var grant = ByteEncoder()
-                        grant.put(UInt32(clamping: frame.payload.count))
-                        try write(IPCFrame(stream: frame.stream, type: MultiplexerFrame.credit, payload: grant.bytes))
-                    }
+                    try grant(frame)
                     return frame
                 }
             } catch let error as IPCError {

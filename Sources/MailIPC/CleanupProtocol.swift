@@ -1,6 +1,8 @@
 // The cleanup protocol: the only way into the queue.
 //
 // Client: `submit` (an Envelope), `content` chunks (none, one or many; the message as over the wire, CRLF, dots unstuffed), `commit`.
+// Between `submit` and `commit` the client may send one `announce`: a log line (`client=`, `uid=`) that cleanup writes in the client's name when
+// it has made the queue id, so that the lines of a message stand in Postfix's order.
 // Server: `queued` (a QueueID: content, envelope and directory entry are on stable storage) or `refused` (an SMTPReply). The server may
 // refuse at any time; the client stops sending then. A client that ends the stream before `commit` cancels the message.
 // Or client: `checkRecipient` (a MailAddress); server: `verdict` (a RecipientVerdict).
@@ -15,6 +17,7 @@ public enum CleanupFrame {
     public static let refused: UInt8 = 20
     public static let checkRecipient: UInt8 = 21
     public static let verdict: UInt8 = 22
+    public static let announce: UInt8 = 23
 }
 
 /// The end of a submission.
@@ -30,5 +33,62 @@ public enum SubmitReply: Hashable, Sendable {
         case CleanupFrame.refused: self = .refused(try SMTPReply(decoding: frame.payload[...]))
         default: throw ByteDecodingError("frame type \(frame.type) is no submit reply")
         }
+    }
+}
+
+/// A log line of a client of cleanup, to be written behind the queue id that cleanup makes.
+///
+/// Security: a client that was taken over can write into the log what it likes anyway; the text is encoded like any other before it becomes a line.
+public struct LogAnnouncement: ByteCodable, Hashable {
+    /// A named value beside the line, for structured logs.
+    public enum Fact: Hashable, Sendable {
+        case text(String, String)
+        case number(String, Int64)
+    }
+
+    /// `syslog_name/program` of the client.
+    public var tag: String
+    public var processID: Int32
+    /// What follows the queue id.
+    public var text: String
+    public var facts: [Fact]
+
+    public init(tag: String, processID: Int32, text: String, facts: [Fact] = []) {
+        self.tag = tag
+        self.processID = processID
+        self.text = text
+        self.facts = facts
+    }
+
+    public func encode(into encoder: inout ByteEncoder) {
+        encoder.put(tag)
+        encoder.put(processID)
+        encoder.put(text)
+        encoder.put(list: facts) { encoder, fact in
+            switch fact {
+            case .text(let name, let value):
+                encoder.put(UInt8(0))
+                encoder.put(name)
+                encoder.put(value)
+            case .number(let name, let value):
+                encoder.put(UInt8(1))
+                encoder.put(name)
+                encoder.put(value)
+            }
+        }
+    }
+
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
+        let tag = try decoder.takeString(limit: 256)
+        let processID = try decoder.take(Int32.self)
+        let text = try decoder.takeString(limit: 8192)
+        let facts = try decoder.takeList(limit: 64) { decoder throws(ByteDecodingError) in
+            switch try decoder.takeUInt8() {
+            case 0: Fact.text(try decoder.takeString(limit: 64), try decoder.takeString(limit: 8192))
+            case 1: Fact.number(try decoder.takeString(limit: 64), try decoder.take(Int64.self))
+            case let other: throw ByteDecodingError("\(other) is no kind of fact")
+            }
+        }
+        self.init(tag: tag, processID: processID, text: text, facts: facts)
     }
 }

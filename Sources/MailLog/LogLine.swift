@@ -38,8 +38,17 @@ enum LogLine {
     }
 
     /// A line of a log file: `Nov 23 19:38:06 host martlet/qmgr[123]: TEXT`.
-    static func file(timestamp: String, host: String, tag: String, processID: Int32, text: String) -> [UInt8] {
-        Array("\(timestamp) \(host) \(tag)[\(processID)]: \(text)\n".utf8)
+    ///
+    /// - Parameter prefix: time and host, with the space behind them.
+    static func file(prefix: String, tag: String, processID: Int32, text: String) -> [UInt8] {
+        var line: [UInt8] = []
+        line.reserveCapacity(prefix.utf8.count + tag.utf8.count + text.utf8.count + 16)
+        line += prefix.utf8
+        line += tag.utf8
+        line += "[\(processID)]: ".utf8
+        line += text.utf8
+        line.append(0x0A)
+        return line
     }
 
     /// A datagram for `/dev/log`: `<22>Nov 23 19:38:06 martlet/qmgr[123]: TEXT`. The host is the logger's business on a local socket.

@@ -1,4 +1,8 @@
 // The open end of a log: one descriptor that all copies of a MailLog share.
+//
+// A daemon's lines for a file gather for one turn of its event loop and leave in one write (``defer(_:)``): a write a line was a tenth of the
+// system time of a relayed message, and the programs wait for each other at the file. Urgent lines, and those of other threads, take along what
+// has gathered. What a trap or SIGKILL loses is the lines of one turn.
 
 import Synchronization
 import SystemKit
@@ -14,8 +18,20 @@ final class LogSink: Sendable {
     private let facility: Int
     /// Whether facts are written; where they are not, nobody has to make them.
     let takesFields: Bool
-    /// The open file or socket; -1 for none. Replaced by `reopen` and when a socket's peer was restarted.
-    private let descriptor: Mutex<Int32>
+    private struct Outlet {
+        /// The open file or socket; -1 for none. Replaced by `reopen` and when a socket's peer was restarted.
+        var descriptor: Int32
+        /// Whole lines that wait for the end of the turn.
+        var gathered: [UInt8] = []
+        var isFlushOrdered = false
+        var order: (@Sendable (_ flush: @escaping @Sendable () -> Void) -> Bool)?
+        /// The beginning of the lines of one second.
+        var prefix: (second: Int64, text: String) = (.min, "")
+    }
+    private let outlet: Mutex<Outlet>
+    private static let gatherLimit = 65_536
+    /// Several programs write to one pipe, where only writes up to PIPE_BUF stay whole: no lines gather there.
+    private let isShared: Bool
     private let processID: Int32
     private let host: String
     private let clock: @Sendable () -> Int64
@@ -28,14 +44,22 @@ final class LogSink: Sendable {
             case .journal, .json: true
             case .syslog, .file, .stderr: false
             }
-        self.descriptor = Mutex(descriptor)
+        isShared =
+            switch form {
+            case .file(Self.standardOutput), .json(Self.standardOutput): true
+            default: false
+            }
+        outlet = Mutex(Outlet(descriptor: descriptor))
         self.processID = processID
         self.clock = clock
         // Classic loggers write the first label of the name.
         host = String(HostName.current.prefix { $0 != "." })
     }
 
-    deinit { descriptor.withLock { if $0 > 2 { _ = FileDescriptor(owning: $0) } } }
+    deinit {
+        flush()
+        outlet.withLock { if $0.descriptor > 2 { _ = FileDescriptor(owning: $0.descriptor) } }
+    }
 
     /// Opens a destination, or standard error together with the reason why not.
     static func open(
@@ -74,23 +98,44 @@ final class LogSink: Sendable {
         case .syslog, .journal, .stderr: return
         }
         let fresh = try Self.openDescriptor(form)
-        descriptor.withLock { old in
-            _ = FileDescriptor(owning: old)
-            old = fresh
+        flush()
+        outlet.withLock { outlet in
+            _ = FileDescriptor(owning: outlet.descriptor)
+            outlet.descriptor = fresh
         }
     }
 
-    func write(_ severity: MailLog.Severity, tag: String, text: String, fields: LogFields = [:], label: String? = nil) {
+    /// Lines gather where `order` promises to call its argument at the end of the turn.
+    func `defer`(_ order: @escaping @Sendable (_ flush: @escaping @Sendable () -> Void) -> Bool) {
+        outlet.withLock { $0.order = order }
+    }
+
+    /// Writes what has gathered.
+    func flush() { outlet.withLock { LogSink.flush(&$0) } }
+
+    private static func flush(_ outlet: inout Outlet) {
+        outlet.isFlushOrdered = false
+        guard !outlet.gathered.isEmpty else { return }
+        _ = try? RawDescriptor.write(outlet.gathered, to: outlet.descriptor)
+        outlet.gathered.removeAll(keepingCapacity: true)
+    }
+
+    func write(
+        _ severity: MailLog.Severity, tag: String, text: String, fields: LogFields = [:], label: String? = nil, writer: Int32? = nil
+    ) {
+        let processID = writer ?? processID
         let text = LogLine.safe((label ?? severity.label) + text)
         switch form {
         case .stderr:
-            append(Array("\(tag)[\(processID)]: \(text)\n".utf8))
+            append(Array("\(tag)[\(processID)]: \(text)\n".utf8), isUrgent: true)
         case .file:
-            append(LogLine.file(timestamp: timestamp(), host: host, tag: tag, processID: processID, text: text))
+            append(
+                LogLine.file(prefix: filePrefix(), tag: tag, processID: processID, text: text), isUrgent: severity == .critical || isShared)
         case .json:
             append(
                 StructuredLine.json(
-                    microseconds: clock(), host: host, tag: tag, processID: processID, severity: severity, text: text, fields: fields))
+                    microseconds: clock(), host: host, tag: tag, processID: processID, severity: severity, text: text, fields: fields),
+                isUrgent: severity == .critical || isShared)
         case .syslog(let path):
             send(
                 LogLine.syslog(
@@ -108,21 +153,40 @@ final class LogSink: Sendable {
         return LogLine.timestamp(now, offset: SystemClock.localOffset(at: now / 1_000_000))
     }
 
-    /// One write for one line: with O_APPEND, lines of different processes never mix.
-    private func append(_ line: [UInt8]) {
-        descriptor.withLock { fd in
-            _ = try? RawDescriptor.write(line, to: fd)
+    /// Time and host, made once a second.
+    private func filePrefix() -> String {
+        let now = clock()
+        let second = LogLine.floorDivide(now, 1_000_000)
+        return outlet.withLock { outlet in
+            if outlet.prefix.second != second {
+                let stamp = LogLine.timestamp(now, offset: SystemClock.localOffset(at: second))
+                outlet.prefix = (second, "\(stamp) \(host) ")
+            }
+            return outlet.prefix.text
+        }
+    }
+
+    /// Whole lines in one write: with O_APPEND, lines of different processes never mix.
+    private func append(_ line: [UInt8], isUrgent: Bool) {
+        outlet.withLock { outlet in
+            outlet.gathered += line
+            if outlet.isFlushOrdered && !isUrgent && outlet.gathered.count < LogSink.gatherLimit { return }
+            if !isUrgent, !outlet.isFlushOrdered, let order = outlet.order, order({ [weak self] in self?.flush() }) {
+                outlet.isFlushOrdered = true
+            } else {
+                LogSink.flush(&outlet)
+            }
         }
     }
 
     /// One datagram for one line; one attempt to connect anew, which fails harmlessly in a jail.
     private func send(_ line: [UInt8], to path: String) {
-        descriptor.withLock { fd in
-            if (try? Sockets.send(line, over: fd)) != nil { return }
+        outlet.withLock { outlet in
+            if (try? Sockets.send(line, over: outlet.descriptor)) != nil { return }
             guard let fresh = try? Sockets.connectUnix(path: path, kind: .datagram) else { return }
-            _ = FileDescriptor(owning: fd)
-            fd = fresh.release()
-            _ = try? Sockets.send(line, over: fd)
+            _ = FileDescriptor(owning: outlet.descriptor)
+            outlet.descriptor = fresh.release()
+            _ = try? Sockets.send(line, over: outlet.descriptor)
         }
     }
 }

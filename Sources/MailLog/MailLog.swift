@@ -97,6 +97,20 @@ public struct MailLog: Sendable {
         }
     }
 
+    /// A line of another process that does not know the queue id before this one has made it (`client=` of smtpd, `uid=` of pickup), so that
+    /// the lines of a message stand in the order in which Postfix writes them.
+    public func info(_ line: String, tag: String, processID: Int32, fields: @autoclosure () -> LogFields) {
+        sink.write(.info, tag: LogLine.safe(tag), text: line, fields: sink.takesFields ? fields() : [:], writer: processID)
+    }
+
+    /// Lets lines gather for one turn of an event loop.
+    ///
+    /// - Parameter order: has its argument called at the end of the turn, and says so; false where the caller is on no such loop.
+    public func defersWrites(_ order: @escaping @Sendable (_ flush: @escaping @Sendable () -> Void) -> Bool) { sink.defer(order) }
+
+    /// Writes what has gathered. To be called before the process ends.
+    public func flush() { sink.flush() }
+
     /// Something is wrong and the program goes on.
     public func warning(_ line: String) { sink.write(.warning, tag: tag, text: line) }
 

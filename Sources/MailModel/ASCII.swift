@@ -35,12 +35,12 @@ public enum ASCII {
     }
 
     /// Whether two byte strings are equal when ASCII letters are compared without case.
-    public static func equalsIgnoringCase(_ a: some Sequence<UInt8>, _ b: some Sequence<UInt8>) -> Bool {
+    @inlinable public static func equalsIgnoringCase(_ a: some Sequence<UInt8>, _ b: some Sequence<UInt8>) -> Bool {
         a.elementsEqual(b) { lowercased($0) == lowercased($1) }
     }
 
     /// Text of a peer made safe for one log line or reply line: control bytes and malformed UTF-8 become `?`, as Postfix's `printable()` does.
-    public static func printable(_ bytes: some Collection<UInt8>, limit: Int = 2048) -> String {
+    @inlinable public static func printable(_ bytes: some Collection<UInt8>, limit: Int = 2048) -> String {
         var isPlain = true
         for byte in bytes where !isPrintable(byte) { isPlain = false; break }
         if isPlain && bytes.count <= limit { return String(decoding: bytes, as: UTF8.self) }
@@ -54,7 +54,7 @@ public enum ASCII {
     }
 
     /// A decimal number without sign, or nil where it is empty, has another character, or exceeds `maximum`.
-    public static func decimal(_ bytes: some Collection<UInt8>, maximum: Int = Int.max) -> Int? {
+    @inlinable public static func decimal(_ bytes: some Collection<UInt8>, maximum: Int = Int.max) -> Int? {
         guard !bytes.isEmpty else { return nil }
         var value = 0
         for byte in bytes {

@@ -98,19 +98,14 @@ final class MaildropSubmission: Sendable {
         }
         let sent: Sent
         do {
-            sent = try await send(file, copy: copy, owner: owner, over: stream)
+            sent = try await send(id, file, copy: copy, owner: owner, over: stream)
             stream.finish()
         } catch {
             stream.reset()
             throw error
         }
         switch sent.reply {
-        case .queued(let queueID):
-            log.info(
-                "\(queueID): uid=\(owner) from=<\(sent.envelope.sender.logForm)>",
-                fields: .event("pickup", queueID) + [
-                    "uid": .number(Int64(owner)), "sender": .text(sent.envelope.sender.logForm), "maildrop_id": .text("\(id)"),
-                ])
+        case .queued: break
         case .refused(let refusal):
             guard refusal.isPermanentFailure else { throw Obstacle.later("\(refusal)") }
             try await giveBack(id, sent.envelope, refusal)
@@ -127,7 +122,7 @@ final class MaildropSubmission: Sendable {
 
     /// Reads the file once and sends it on; the reply counts only when the end record was right.
     private func send(
-        _ file: borrowing SystemKit.FileDescriptor, copy: Int, owner: UInt32, over stream: IPCStream
+        _ id: QueueID, _ file: borrowing SystemKit.FileDescriptor, copy: Int, owner: UInt32, over stream: IPCStream
     ) async throws -> Sent {
         var decoder = MaildropFileDecoder(maximumContent: maximumContent)
         var envelope: Envelope?
@@ -143,7 +138,12 @@ final class MaildropSubmission: Sendable {
                 envelope?.recipients = [whole.recipients[copy]]
                 envelope?.sender = verp.sender(whole.sender, for: whole.recipients[copy].address)
             }
+            let sender = envelope?.sender.logForm ?? ""
+            let line = LogAnnouncement(
+                log, "uid=\(owner) from=<\(sender)>",
+                fields: ["event": "pickup", "uid": .number(Int64(owner)), "sender": .text(sender), "maildrop_id": .text(id.text)])
             try await stream.send(CleanupFrame.submit, envelope?.encoded ?? [])
+            try await stream.send(CleanupFrame.announce, line.encoded)
         }
         var copies = 1
         while !decoder.isComplete {

@@ -11,21 +11,22 @@ import ServiceKit
 final class ConversationCache {
     private struct Idle {
         let conversation: Conversation
-        let number: UInt64
-        let timer: Scheduled<Void>
+        let until: NIODeadline
     }
 
     private let reuse: ClientParameters.Reuse
     private let clock: @Sendable () -> Int64
     private var idle: [String: [Idle]] = [:]
     private var count = 0
-    private var nextNumber: UInt64 = 0
+    private let timer = DeadlineTimer()
+    private var nextExpiry = NIODeadline.distantFuture
     /// Idle conversations in all; beyond it none is kept.
     private static let limit = 500
 
     init(_ reuse: ClientParameters.Reuse, clock: @escaping @Sendable () -> Int64) {
         self.reuse = reuse
         self.clock = clock
+        timer.onTime = { [weak self] in self?.expire() }
     }
 
     /// The conversation that became idle last, for a next hop.
@@ -33,7 +34,6 @@ final class ConversationCache {
         guard var list = idle[nextHop], let last = list.popLast() else { return nil }
         idle[nextHop] = list.isEmpty ? nil : list
         count -= 1
-        last.timer.cancel()
         return last.conversation
     }
 
@@ -43,13 +43,13 @@ final class ConversationCache {
             ServiceActor.start { await conversation.end() }
             return
         }
-        nextNumber += 1
-        let number = nextNumber
-        let timer = ServiceActor.loop.scheduleTask(in: .seconds(Int64(reuse.idle))) {
-            ServiceActor.assumeIsolated { self.expire(nextHop, number) }
-        }
-        idle[nextHop, default: []].append(Idle(conversation: conversation, number: number, timer: timer))
+        let until = NIODeadline.now() + .seconds(Int64(reuse.idle))
+        idle[nextHop, default: []].append(Idle(conversation: conversation, until: until))
         count += 1
+        if until < nextExpiry {
+            nextExpiry = until
+            timer.set(until)
+        }
     }
 
     private func mayBeReused(_ conversation: Conversation, _ nextHop: String) -> Bool {
@@ -59,12 +59,17 @@ final class ConversationCache {
         return clock() - conversation.begun < Int64(reuse.time) * 1_000_000
     }
 
-    private func expire(_ nextHop: String, _ number: UInt64) {
-        guard var list = idle[nextHop], let index = list.firstIndex(where: { $0.number == number }) else { return }
-        let old = list.remove(at: index)
-        idle[nextHop] = list.isEmpty ? nil : list
-        count -= 1
-        ServiceActor.start { await old.conversation.end() }
+    private func expire() {
+        let now = NIODeadline.now()
+        nextExpiry = .distantFuture
+        for (nextHop, list) in idle {
+            let kept = list.filter { $0.until > now }
+            idle[nextHop] = kept.isEmpty ? nil : kept
+            count -= list.count - kept.count
+            for old in list where old.until <= now { ServiceActor.start { await old.conversation.end() } }
+            for one in kept where one.until < nextExpiry { nextExpiry = one.until }
+        }
+        timer.set(nextExpiry)
     }
 
     /// Ends all of them.
@@ -73,7 +78,6 @@ final class ConversationCache {
         idle = [:]
         count = 0
         for one in all {
-            one.timer.cancel()
             await one.conversation.end()
         }
     }

@@ -28,8 +28,8 @@ final class QueueConnection: QueueDoor {
         }
     }
 
-    func submit(_ envelope: Envelope) -> any Submission {
-        QueueSubmission(client: client, envelope: envelope, patience: patience)
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {
+        QueueSubmission(client: client, envelope: envelope, line: line, patience: patience)
     }
 }
 
@@ -37,6 +37,7 @@ final class QueueConnection: QueueDoor {
 private final class QueueSubmission: Submission {
     private let client: IPCClient
     private let envelope: Envelope
+    private let line: LogAnnouncement
     private let patience: TimeAmount
     private var stream: IPCStream?
     private var failure: String?
@@ -44,15 +45,14 @@ private final class QueueSubmission: Submission {
     /// Payload of a content frame.
     private static let frameSize = 65536
 
-    init(client: IPCClient, envelope: Envelope, patience: TimeAmount) {
+    init(client: IPCClient, envelope: Envelope, line: LogAnnouncement, patience: TimeAmount) {
         self.client = client
         self.envelope = envelope
+        self.line = line
         self.patience = patience
     }
 
-    func send(_ content: [UInt8]) async { await send(content, isLast: false) }
-
-    private func send(_ content: [UInt8], isLast: Bool) async {
+    func send(_ content: [UInt8]) async {
         guard failure == nil else { return }
         do throws(IPCError) {
             let stream = try await opened()
@@ -60,7 +60,7 @@ private final class QueueSubmission: Submission {
             while start < content.count {
                 let end = min(start + QueueSubmission.frameSize, content.count)
                 let piece = start == 0 && end == content.count ? content : Array(content[start..<end])
-                try await stream.send(CleanupFrame.content, piece, moreFollows: isLast || end < content.count)
+                try await stream.send(CleanupFrame.content, piece)
                 start = end
             }
         } catch {
@@ -69,7 +69,7 @@ private final class QueueSubmission: Submission {
     }
 
     func commit(_ content: [UInt8]) async -> SubmissionResult {
-        await send(content, isLast: true)
+        await send(content)
         do throws(IPCError) {
             let stream = try await opened()
             if failure == nil { try await stream.send(CleanupFrame.commit) }
@@ -102,7 +102,8 @@ private final class QueueSubmission: Submission {
         if let stream { return stream }
         let opened = try await client.open()
         do throws(IPCError) {
-            try await opened.send(CleanupFrame.submit, envelope.encoded, moreFollows: true)
+            try await opened.send(CleanupFrame.submit, envelope.encoded)
+            try await opened.send(CleanupFrame.announce, line.encoded)
         } catch {
             opened.reset()
             throw error

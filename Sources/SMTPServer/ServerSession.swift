@@ -3,6 +3,7 @@
 // Security: every wait has a deadline; content is taken from the client only as fast as cleanup takes it; a client that vanishes in any
 // state leaves nothing behind but a log line. 250 is said only with a queue id in hand (DESIGN.md, section 1.1).
 
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -188,8 +189,8 @@ final class ServerSession {
     }
 
     /// Beside `client=`: whose message it is and how it came.
-    private func clientFields(_ id: QueueID, _ transaction: SMTPTransaction) -> LogFields {
-        var fields = client.logFields("client").adding("queue_id", .text(id.text))
+    private func clientFields(_ transaction: SMTPTransaction) -> LogFields {
+        var fields = client.logFields("client")
         fields.add("protocol", .text(session.logProtocol))
         fields.add("helo", ifAny: session.heloName)
         fields.add("sender", .text(transaction.mail.sender.logForm))
@@ -209,7 +210,6 @@ final class ServerSession {
         submission = nil
         switch result {
         case .queued(let id):
-            log.info("\(id): client=\(client.logText)", fields: clientFields(id, transaction))
             session.answer(SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok: queued as \(id)"))
         case .refused(let reply):
             gate.logReject(
@@ -225,7 +225,8 @@ final class ServerSession {
 
     private func opened(_ transaction: SMTPTransaction) -> any Submission {
         if let submission { return submission }
-        let opened = queue.submit(envelope(transaction))
+        let line = LogAnnouncement(log, "client=\(client.logText)", fields: clientFields(transaction))
+        let opened = queue.submit(envelope(transaction), line)
         submission = opened
         return opened
     }

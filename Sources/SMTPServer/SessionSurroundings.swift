@@ -1,5 +1,6 @@
 // What a session needs from outside, as protocols, so that tests bring their own network, queue and clock.
 
+import MailIPC
 import MailModel
 import NIOCore
 import ServiceKit
@@ -39,7 +40,8 @@ enum SubmissionResult: Hashable, Sendable {
 protocol QueueDoor: AnyObject, Sendable {
     /// What is known about a recipient; nil with a reason where nobody could say.
     func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String)
-    func submit(_ envelope: Envelope) -> any Submission
+    /// - Parameter line: what the log says of the client once the queue id is known.
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission
 }
 
 /// Time.

@@ -144,6 +144,7 @@ struct Acceptor {
         empty(room)
         ServiceActor.start {
             await Handlers.current?.drain()
+            context.log.flush()
             ProcessSpawn.exit(0)
         }
         var remaining = patience
@@ -154,7 +155,10 @@ struct Acceptor {
             } catch {
                 ProcessSpawn.exit(1)
             }
-            if ready.isEmpty { ProcessSpawn.exit(0) }
+            if ready.isEmpty {
+                context.log.flush()
+                ProcessSpawn.exit(0)
+            }
             if let signal = nextSignal(), signal != .hangUp { remaining = remaining ?? Acceptor.terminationPatience }
         }
     }

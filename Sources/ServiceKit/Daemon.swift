@@ -79,6 +79,7 @@ public enum Daemon {
             let signals = try SignalWait.descriptor(for: handled)
             let wake = try FileDescriptor.pipe().release()
             let status = ServiceStatus(wakeDescriptor: wake.write, hasMaster: !context.options.isStandAlone)
+            context.log.defersWrites { EndOfTurn.log($0) }
             ServiceActor.start {
                 do {
                     let handler = try await start(context, state, status)

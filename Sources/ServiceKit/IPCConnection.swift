@@ -16,13 +16,18 @@ public final class IPCConnection {
     private var streams: [UInt32: IPCStream] = [:]
     private var nextStream: UInt32 = 1
     private var sideChannel: Int32
-    private let isServer: Bool
+    let isServer: Bool
+    private var outgoing = ByteBuffer()
+    private var isFlushOrdered = false
+    private let timer = DeadlineTimer()
     private var onOpen: ((IPCStream) -> Void)?
     private var helloWaiter: CheckedContinuation<Void, Never>?
     private var hello: IPCHello?
     private var receivedDescriptors: [UInt32: Int32] = [:]
     /// Server: streams that a client may have open before it is taken for hostile.
     private var streamLimit = Int.max
+    /// What waits for the end of this turn of the loop is sent at once from here on.
+    private static let flushSize = 131_072
 
     /// Why it is closed; nil while it works.
     public private(set) var closed: IPCError?
@@ -35,6 +40,7 @@ public final class IPCConnection {
         self.stream = stream
         self.sideChannel = sideChannel
         self.isServer = isServer
+        timer.onTime = { [weak self] in self?.expireStreams() }
     }
 
     /// How many streams the server takes at a time.
@@ -95,8 +101,7 @@ public final class IPCConnection {
         connection.onOpen = onOpen
         connection.streamLimit = 4 * capacity + 64
         let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
-        connection.stream.write(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded).wire)
-        connection.stream.flushNow()
+        connection.send(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded))
         connection.startReading()
         return connection
     }
@@ -136,7 +141,12 @@ public final class IPCConnection {
 
     public func close(_ reason: IPCError = .broken("closed here")) {
         guard closed == nil else { return }
+        // What was said goes out as far as the other end takes it now.
+        flush()
+        // The flush may have found the other end gone, and come here itself.
+        guard closed == nil else { return }
         closed = reason
+        timer.cancel()
         stream.abort()
         if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
         sideChannel = -1
@@ -154,14 +164,46 @@ public final class IPCConnection {
 
     // MARK: Frames out
 
-    func send(_ frame: IPCFrame, isFlushed: Bool = true) {
+    /// Adds a frame to what goes out in one write at the end of this turn of the loop.
+    func send(_ frame: IPCFrame) {
         guard closed == nil else { return }
-        stream.write(IPCFrame.header(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count))
-        if !frame.payload.isEmpty { stream.write(frame.payload) }
-        if isFlushed { stream.flushNow() }
+        outgoing.writeInteger(UInt32(truncatingIfNeeded: frame.payload.count), endianness: .little)
+        outgoing.writeInteger(frame.stream, endianness: .little)
+        outgoing.writeInteger(frame.type)
+        outgoing.writeBytes(frame.payload)
+        if outgoing.readableBytes >= IPCConnection.flushSize { return flush() }
+        guard !isFlushOrdered else { return }
+        isFlushOrdered = true
+        EndOfTurn.write { self.flush() }
     }
 
-    func flush() { stream.flushNow() }
+    func flush() {
+        isFlushOrdered = false
+        guard closed == nil, outgoing.readableBytes > 0 else { return }
+        stream.write(outgoing)
+        outgoing = ByteBuffer()
+        stream.flushNow()
+    }
+
+    // MARK: Time
+
+    /// Has ``IPCStream/expire(now:)`` called when the deadline has passed: one timer for all streams, which are many and short.
+    func watch(_ deadline: NIODeadline) {
+        if deadline < nextCheck {
+            nextCheck = deadline
+            timer.set(deadline)
+        }
+    }
+
+    private var nextCheck = NIODeadline.distantFuture
+
+    private func expireStreams() {
+        let now = NIODeadline.now()
+        nextCheck = .distantFuture
+        for stream in Array(streams.values) { stream.expire(now: now) }
+        for stream in streams.values where stream.deadline < nextCheck { nextCheck = stream.deadline }
+        timer.set(nextCheck)
+    }
 
     /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
     func send(descriptor: Int32, for id: UInt32) throws(IPCError) {
@@ -207,20 +249,24 @@ public final class IPCConnection {
     // MARK: Frames in
 
     private func startReading() {
-        ServiceActor.start { [self] in
-            do {
-                while let buffer = try await stream.read(deadline: .distantFuture) {
-                    decoder.append(buffer.readableBytesView)
-                    while let frame = try decoder.next() { try dispatch(frame) }
-                }
-                close(.broken("closed by the other end"))
-            } catch let error as IPCError {
-                close(error)
-            } catch let error as ByteDecodingError {
-                close(.violation(error.description))
-            } catch {
-                close(.broken("\(error)"))
-            }
+        stream.consume { [weak self] buffer in
+            self?.take(buffer)
+        } end: { [weak self] reason in
+            self?.close(.broken(reason ?? "closed by the other end"))
+        }
+    }
+
+    private func take(_ buffer: ByteBuffer) {
+        guard closed == nil else { return }
+        decoder.append(buffer.readableBytesView)
+        do {
+            while closed == nil, let frame = try decoder.next() { try dispatch(frame) }
+        } catch let error as IPCError {
+            close(error)
+        } catch let error as ByteDecodingError {
+            close(.violation(error.description))
+        } catch {
+            close(.broken("\(error)"))
         }
     }
 

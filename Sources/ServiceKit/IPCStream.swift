@@ -24,6 +24,8 @@ public final class IPCStream {
     private var reader: CheckedContinuation<Void, Never>?
     private var writer: CheckedContinuation<Void, Never>?
     private var timedOut = false
+    /// When the reader gives up; distant while nobody reads.
+    private(set) var deadline = NIODeadline.distantFuture
     /// Client: called when the server asks for no more streams. Who keeps a stream open for long finishes it here, and opens another.
     public var onGoAway: (@ServiceActor () -> Void)?
 
@@ -36,11 +38,8 @@ public final class IPCStream {
     ///
     /// - Parameters:
     ///   - descriptor: passed beside the frame; stays the caller's.
-    ///   - moreFollows: another frame is sent at once, and both may go out in one write.
-    public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil, moreFollows: Bool = false) async throws(IPCError) {
+    public func send(_ type: UInt8, _ payload: [UInt8] = [], descriptor: Int32? = nil) async throws(IPCError) {
         while credit <= 0 && failure == nil && !isAnswered {
-            // What was held back for company must not be what the other end waits for.
-            connection.flush()
             await withCheckedContinuation { continuation in
                 // Asked again: the runtime may have let other tasks run (ServiceActor).
                 guard credit <= 0 && failure == nil && !isAnswered else { return continuation.resume() }
@@ -53,7 +52,7 @@ public final class IPCStream {
         if let closed = connection.closed { throw closed }
         if let descriptor { try connection.send(descriptor: descriptor, for: id) }
         credit -= payload.count
-        connection.send(IPCFrame(stream: id, type: type, payload: payload), isFlushed: !moreFollows)
+        connection.send(IPCFrame(stream: id, type: type, payload: payload))
     }
 
     private var isAnswered: Bool { remoteEnded || inboxStart < inbox.count }
@@ -61,20 +60,13 @@ public final class IPCStream {
     /// The next frame; nil when the other end has sent its last.
     public func receive(deadline: NIODeadline = .distantFuture) async throws(IPCError) -> IPCFrame? {
         if inboxStart == inbox.count && !remoteEnded && failure == nil {
-            var timer: Scheduled<Void>?
             await withCheckedContinuation { continuation in
                 guard inboxStart == inbox.count && !remoteEnded && failure == nil else { return continuation.resume() }
                 reader = continuation
-                if deadline < .distantFuture {
-                    timer = ServiceActor.loop.scheduleTask(deadline: deadline) {
-                        ServiceActor.assumeIsolated {
-                            self.timedOut = true
-                            self.wakeReader()
-                        }
-                    }
-                }
+                self.deadline = deadline
+                connection.watch(deadline)
             }
-            timer?.cancel()
+            self.deadline = .distantFuture
         }
         if inboxStart < inbox.count {
             timedOut = false
@@ -99,7 +91,8 @@ public final class IPCStream {
     /// Says that no more frames come from here, and forgets the stream.
     public func finish() {
         guard failure == nil else { return }
-        connection.send(IPCFrame(stream: id, type: MultiplexerFrame.end, payload: []))
+        // A server that has said its last has forgotten the stream.
+        if !remoteEnded || connection.isServer { connection.send(IPCFrame(stream: id, type: MultiplexerFrame.end, payload: [])) }
         leave()
     }
 
@@ -157,6 +150,14 @@ public final class IPCStream {
         if failure == nil { failure = error }
         wakeReader()
         wakeWriter()
+    }
+
+    /// The connection's clock: gives up waiting where the deadline has passed.
+    func expire(now: NIODeadline) {
+        guard deadline <= now, reader != nil else { return }
+        deadline = .distantFuture
+        timedOut = true
+        wakeReader()
     }
 
     private static let mostUnread = 1 << 18

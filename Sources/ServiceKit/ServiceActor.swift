@@ -9,8 +9,8 @@ import NIOPosix
 
 /// The isolation of all code on the process's event loop.
 ///
-/// Every `await` lets other tasks run, also `await withCheckedContinuation` before its body: a task whose preferred executor is not the one that
-/// its job came by is enqueued anew there. So a body asks again whether there is anything to wait for before it stores the continuation.
+/// Every `await` lets other tasks run. A body of `withCheckedContinuation` asks again whether there is anything to wait for before it stores the
+/// continuation: a task that was not made by ``start(_:)`` is enqueued anew before the body runs (``LoopExecutor``).
 @globalActor
 public actor ServiceActor {
     public static let shared = ServiceActor()
@@ -18,13 +18,15 @@ public actor ServiceActor {
     /// The process's only event loop.
     public nonisolated let eventLoop: any EventLoop
     private nonisolated let group: MultiThreadedEventLoopGroup
+    private nonisolated let executor: LoopExecutor
 
     private init() {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
+        executor = LoopExecutor(loop: eventLoop)
     }
 
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// The process's only event loop, as NIO's bootstraps want it.
     public static var loop: any EventLoop { shared.eventLoop }
@@ -42,16 +44,11 @@ public actor ServiceActor {
         }
     }
 
-    /// Starts `operation` on the loop from any thread.
-    ///
-    /// Without a preferred task executor, on purpose. With one, the runtime re-enqueues the task at every call of an isolated function,
-    /// also when it runs on the loop already (the loop's jobs carry no task executor to compare with). Then the body of
-    /// `withCheckedContinuation` runs after a real suspension, and what happens between a check and the wait that follows it is lost: a
-    /// hang. The price is that a continuation resumes by way of the global pool; an executor of our own that is both kinds would save it.
+    /// Starts `operation` on the loop from any thread. Its continuations resume on the loop, without a detour (``LoopExecutor``).
     @discardableResult
     public static nonisolated func start<Value: Sendable>(
         _ operation: @escaping @Sendable @ServiceActor () async -> Value
     ) -> Task<Value, Never> {
-        Task { @ServiceActor in await operation() }
+        Task(executorPreference: shared.executor) { await operation() }
     }
 }

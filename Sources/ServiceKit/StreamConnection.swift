@@ -1,8 +1,9 @@
 // A byte stream on the event loop: a socket of the Internet or of a program of ours, with deadlines, back-pressure and TLS.
 //
-// Reading pulls: nothing is taken from the kernel before somebody waits for it, so a peer that sends faster than we work is held by its own
-// socket. Writing collects until `flush`, which waits while the peer does not read.
-// Security: the peer is hostile. Every wait has a deadline given by the caller; what has been read and not yet taken is bounded by one read.
+// What arrives is kept until somebody reads; from ``highWater`` bytes on nothing more is taken from the kernel, so a peer that sends faster than
+// we work is held by its own socket. (To read only on demand costs two epoll_ctl calls for each read.) Writing collects until `flush`, which
+// waits while the peer does not read.
+// Security: the peer is hostile. Every wait has a deadline given by the caller; what has been read and not yet taken is bounded.
 
 public import NIOCore
 import NIOPosix
@@ -38,16 +39,24 @@ public final class StreamConnection {
     private var handshakeDone = false
     private var ended = false
     private var failure: String?
-    private var waitID: UInt64 = 0
+    private var isPaused = false
+    private let timer: DeadlineTimer
+    private var isExpired = false
+    /// Takes what arrives, and the end, in place of ``read(deadline:)``: for a consumer that never waits.
+    private var consumer: (bytes: (ByteBuffer) -> Void, end: (String?) -> Void)?
+
+    /// Bytes that may wait for a reader.
+    private static let highWater = 65_536
 
     fileprivate init(channel: any Channel) {
         self.channel = channel
+        timer = DeadlineTimer()
+        timer.onTime = { [weak self] in self?.expire() }
     }
 
     /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
         let bootstrap = ClientBootstrap(group: ServiceActor.loop)
-            .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer(prepare)
         return try await make(bootstrap.withConnectedSocket(descriptor))
@@ -62,7 +71,6 @@ public final class StreamConnection {
         to remote: NIOCore.SocketAddress, from local: NIOCore.SocketAddress? = nil, timeout: TimeAmount
     ) async throws(ConnectionError) -> StreamConnection {
         var bootstrap = ClientBootstrap(group: ServiceActor.loop)
-            .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer(prepare)
             .connectTimeout(timeout)
@@ -101,24 +109,38 @@ public final class StreamConnection {
     /// Some bytes, at least one; nil when the peer has closed.
     public func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
         if received.readableBytes == 0 && !ended {
-            let inTime = await wait(until: deadline, in: \.reader, reading: true) { self.received.readableBytes == 0 && !self.ended }
+            let inTime = await wait(until: deadline, in: \.reader) { self.received.readableBytes == 0 && !self.ended }
             if !inTime { throw .timedOut }
         }
-        if received.readableBytes > 0 {
-            let bytes = received
-            received = ByteBuffer()
-            return bytes
-        }
+        if received.readableBytes > 0 { return takeReceived() }
         if let failure { throw .closed(failure) }
         return nil
+    }
+
+    /// Hands everything that arrives to `bytes` at once, and tells `end` of the end, with the reason where it was no orderly one.
+    func consume(bytes: @escaping (ByteBuffer) -> Void, end: @escaping (String?) -> Void) {
+        consumer = (bytes, end)
+        if received.readableBytes > 0 { bytes(takeReceived()) }
+        if ended { end(failure) }
+    }
+
+    private func takeReceived() -> ByteBuffer {
+        defer { received = ByteBuffer() }
+        if isPaused { pause(false) }
+        return received
+    }
+
+    private func pause(_ pausing: Bool) {
+        isPaused = pausing
+        // Fails only for a channel that is closed.
+        try? channel.syncOptions?.setOption(.autoRead, value: !pausing)
     }
 
     /// Throws away what has been read and not yet taken: plaintext behind STARTTLS must not be mistaken for what came under TLS
     /// (CVE-2011-0411). Tells how many bytes there were.
     @discardableResult
     public func discardReceived() -> Int {
-        defer { received = ByteBuffer() }
-        return received.readableBytes
+        takeReceived().readableBytes
     }
 
     // MARK: Writing
@@ -166,7 +188,7 @@ public final class StreamConnection {
             throw .handshakeFailed("\(error)")
         }
         while !handshakeDone && !ended {
-            let inTime = await wait(until: deadline, in: \.handshake, reading: true) { !self.handshakeDone && !self.ended }
+            let inTime = await wait(until: deadline, in: \.handshake) { !self.handshakeDone && !self.ended }
             if !inTime { throw .timedOut }
         }
         guard handshakeDone else { throw .handshakeFailed(failure ?? "Connection closed") }
@@ -176,37 +198,20 @@ public final class StreamConnection {
 
     /// Waits until the slot is resumed or the deadline passes; false in the second case.
     ///
-    /// - Parameters:
-    ///   - reading: asks the channel for more, which is what resumes the slot.
-    ///   - isWanted: whether there is still something to wait for. It is asked again when the continuation is there, because the runtime may let
-    ///     other tasks run before that (see ``ServiceActor``).
+    /// - Parameter isWanted: whether there is still something to wait for. It is asked again when the continuation is there, because the runtime
+    ///   may let other tasks run before that (see ``ServiceActor``).
     private func wait(
         until deadline: NIODeadline, in slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>,
-        reading: Bool = false, while isWanted: @ServiceActor () -> Bool
+        while isWanted: @ServiceActor () -> Bool
     ) async -> Bool {
-        waitID += 1
-        let id = waitID
-        var timer: Scheduled<Void>?
+        isExpired = false
         await withCheckedContinuation { continuation in
             guard isWanted() else { return continuation.resume() }
             self[keyPath: slot] = continuation
-            if deadline < .distantFuture {
-                timer = channel.eventLoop.scheduleTask(deadline: deadline) {
-                    ServiceActor.assumeIsolated { self.expire(id) }
-                }
-            }
-            currentWait = (id, { self.take(slot) })
-            // Not earlier: what a read brings while nobody waits here may be of no use to anybody, and then nobody asks for more.
-            if reading { channel.read() }
+            timer.set(deadline)
         }
-        timer?.cancel()
-        let expired = expiredWait == id
-        expiredWait = 0
-        return !expired
+        return !isExpired
     }
-
-    private var currentWait: (id: UInt64, take: @ServiceActor () -> CheckedContinuation<Void, Never>?)?
-    private var expiredWait: UInt64 = 0
 
     private func take(
         _ slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>
@@ -215,22 +220,21 @@ public final class StreamConnection {
         return self[keyPath: slot]
     }
 
-    private func expire(_ id: UInt64) {
-        guard let wait = currentWait, wait.id == id, let continuation = wait.take() else { return }
-        expiredWait = id
-        continuation.resume()
+    private func expire() {
+        guard reader != nil || writer != nil || handshake != nil else { return }
+        isExpired = true
+        take(\.reader)?.resume()
+        take(\.writer)?.resume()
+        take(\.handshake)?.resume()
     }
 
     // MARK: What the channel tells
 
     fileprivate func didReceive(_ buffer: inout ByteBuffer) {
+        if let consumer { return consumer.bytes(buffer) }
         if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
+        if received.readableBytes >= StreamConnection.highWater && !isPaused { pause(true) }
         take(\.reader)?.resume()
-    }
-
-    fileprivate func didCompleteRead() {
-        // A read that brought only bytes of the TLS record layer satisfies nobody: ask again for whoever still waits.
-        if reader != nil || handshake != nil { channel.read() }
     }
 
     fileprivate func didHandshake() {
@@ -246,6 +250,9 @@ public final class StreamConnection {
         take(\.reader)?.resume()
         take(\.writer)?.resume()
         take(\.handshake)?.resume()
+        timer.cancel()
+        consumer?.end(failure)
+        consumer = nil
     }
 }
 
@@ -259,9 +266,6 @@ private final class ByteReceiver: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
-    }
-    func channelReadComplete(context: ChannelHandlerContext) {
-        ServiceActor.assumeIsolated { [connection] in connection.didCompleteRead() }
     }
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { ServiceActor.assumeIsolated { [connection] in connection.didBecomeWritable() } }

@@ -8,6 +8,7 @@ MTAs pay that alike. Without root there is no loop device: the directory that wa
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,10 @@ def run_inside(directory, gigabytes, inodes):
         # The inode tables are written now, not by the kernel behind the back of the first measurements.
         subprocess.run(["mkfs.ext4", "-q", "-F", "-N", str(inodes), "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
         (base / "fs").mkdir()
-        command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
+        # Whoever ends, the others end: setpriv sees to it from this process down, --kill-child from there.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
         child = subprocess.Popen(command, env=dict(os.environ, **{INSIDE: str(base)}))
+        signal.signal(signal.SIGTERM, lambda *_: child.kill())
         while True:
             try:
                 return child.wait()
@@ -52,7 +55,7 @@ def mounted():
 
 def can_mount():
     """Whether a loop device can be had: root, and not a container without them."""
-    if os.geteuid() != 0 or not all(shutil.which(p) for p in ("unshare", "mkfs.ext4", "losetup")):
+    if os.geteuid() != 0 or not all(shutil.which(p) for p in ("unshare", "setpriv", "mkfs.ext4", "losetup")):
         return False
     return subprocess.run(["losetup", "--find"], capture_output=True).returncode == 0
 

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func formsOfALine() {
-        let file = LogLine.file(timestamp: "Nov 23 19:38:06", host: "host", tag: "martlet/qmgr", processID: 123, text: "4B7: removed")
+        let file = LogLine.file(prefix: "Nov 23 19:38:06 host ", tag: "martlet/qmgr", processID: 123, text: "4B7: removed")
         #expect(String(decoding: file, as: UTF8.self) == "Nov 23 19:38:06 host martlet/qmgr[123]: 4B7: removed\n")
         let syslog = LogLine.syslog(
             severity: 6, facility: 2, timestamp: "Nov 23 19:38:06", tag: "postfix/smtpd", processID: 9, text: "connect from a[1]")

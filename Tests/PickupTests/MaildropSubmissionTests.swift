@@ -25,6 +25,7 @@ private final class FakeCleanup {
     private let client: IPCClient
     private let listener: SystemKit.FileDescriptor
     private(set) var messages: [Message] = []
+    private(set) var announced: [String] = []
     private var replies: [SubmitReply]
     private var server: IPCConnection?
 
@@ -83,6 +84,7 @@ private final class FakeCleanup {
         while let frame = try? await stream.receive(deadline: .now() + .seconds(20)) {
             switch frame.type {
             case CleanupFrame.submit: message = (try? Envelope(decoding: frame.payload[...])).map { Message(envelope: $0) }
+            case CleanupFrame.announce: announced += [(try? LogAnnouncement(decoding: frame.payload[...]))?.text ?? "?"]
             case CleanupFrame.content: message?.content += frame.payload
             default:
                 guard var whole = message else { return }
@@ -132,7 +134,7 @@ struct MaildropSubmissionTests {
         // The owner of the file and the clock, not what the file claims.
         #expect(cleanup.messages.first?.envelope.userID == Int64(Privileges.realUser))
         #expect(cleanup.messages.first.map { $0.envelope.arrival <= SystemClock.now() } == true)
-        #expect(cleanup.log.contains("4jYJDg2t5cz1r2: uid=\(Privileges.realUser) from=<bob>"))
+        #expect(cleanup.announced == ["uid=\(Privileges.realUser) from=<bob>"])
     }
 
     @Test func variableReturnPathsAreOneMessageEachAndNoneTwice() async throws {

@@ -1,6 +1,7 @@
 // A network, a queue and a clock for sessions in tests: nothing waits, nothing is real.
 
 import MailConfiguration
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -51,6 +52,7 @@ final class FakeQueue: QueueDoor {
     var answer: SubmissionResult?
     private(set) var messages: [(envelope: Envelope, content: [UInt8], pieces: Int)] = []
     private(set) var cancelled = 0
+    private(set) var announced: [String] = []
 
     init() {}
 
@@ -58,7 +60,10 @@ final class FakeQueue: QueueDoor {
         if isAway { return (nil, "cannot connect") }
         return (verdicts[recipient.logForm] ?? RecipientVerdict(.other, .known), "")
     }
-    func submit(_ envelope: Envelope) -> any Submission { FakeSubmission(self, envelope) }
+    func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {
+        announced.append(line.text)
+        return FakeSubmission(self, envelope)
+    }
 
     fileprivate func take(_ envelope: Envelope, _ content: [UInt8], _ pieces: Int) -> SubmissionResult {
         if let answer { return answer }

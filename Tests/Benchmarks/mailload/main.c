@@ -15,7 +15,7 @@ static const char usage[] =
     "usage: mailload source -p port [-a address] [-s sessions] [-m messages] [-l size] [-f sender] [-t recipient] [-r recipients] [-D domains]\n"
     "                       [-k] [-P] [-R rate]\n"
     "       mailload sink -p port [-a address[+count]]... [-c countsfile]\n"
-    "  -k keeps connections; -P pipelines the envelope; with -r or -D, %r and %d in the recipient are the recipient's and the domain's number\n";
+    "  -k keeps connections; -P pipelines the envelope; in the recipient %m, %r and %d are the number of the message, the recipient and the domain\n";
 
 uint64_t now_ns(void) {
     struct timespec time;

@@ -73,11 +73,12 @@ static void send_text(struct session *session, size_t length) {
     flush(session);
 }
 
-static size_t rcpt(char *at, size_t room, size_t recipient) {
+static size_t rcpt(char *at, size_t room, size_t message, size_t recipient) {
     size_t length = (size_t)snprintf(at, room, "RCPT TO:<");
     for (const char *c = options->recipient; *c && length < room; c++) {
-        if (c[0] == '%' && (c[1] == 'r' || c[1] == 'd')) {
-            length += (size_t)snprintf(at + length, room - length, "%zu", *++c == 'r' ? recipient : recipient % options->domains);
+        if (c[0] == '%' && (c[1] == 'm' || c[1] == 'r' || c[1] == 'd')) {
+            c++;
+            length += (size_t)snprintf(at + length, room - length, "%zu", *c == 'm' ? message : *c == 'r' ? recipient : recipient % options->domains);
         } else {
             at[length++] = *c;
         }
@@ -85,10 +86,10 @@ static size_t rcpt(char *at, size_t room, size_t recipient) {
     return length + (size_t)snprintf(at + length, room - length, ">\r\n");
 }
 
-/* The command that the reply number `number` will answer. */
-static size_t envelope_command(char *at, size_t room, size_t number) {
+/* The command of a message that the reply number `number` will answer. */
+static size_t envelope_command(char *at, size_t room, size_t message, size_t number) {
     if (number == 0) return (size_t)snprintf(at, room, "MAIL FROM:<%s>\r\n", options->sender);
-    if (number <= options->recipients) return rcpt(at, room, number - 1);
+    if (number <= options->recipients) return rcpt(at, room, message, number - 1);
     return (size_t)snprintf(at, room, "DATA\r\n");
 }
 
@@ -96,7 +97,7 @@ static void begin_message(struct session *session) {
     size_t length = 0;
     session->step = ENVELOPE;
     session->answered = 0;
-    for (size_t n = 0; n < (options->pipelines ? options->recipients + 2 : 1); n++) length += envelope_command(session->text + length, text_size - length, n);
+    for (size_t n = 0; n < (options->pipelines ? options->recipients + 2 : 1); n++) length += envelope_command(session->text + length, text_size - length, session->message, n);
     send_text(session, length);
 }
 
@@ -157,7 +158,7 @@ static void replied(struct session *session, const char *reply) {
             session->out_count = 2;
             flush(session);
         } else if (!options->pipelines) {
-            send_text(session, envelope_command(session->text, text_size, session->answered));
+            send_text(session, envelope_command(session->text, text_size, session->message, session->answered));
         }
         return;
     case CONTENT:

@@ -1,0 +1,44 @@
+// What leaves a program once in a turn of its event loop: log lines, and frames for other programs.
+//
+// What many tasks have to say to one peer leaves in one system call. Log lines go first, so that no program acts on what another has not
+// logged yet.
+
+import NIOCore
+
+/// Calls made when the jobs of this turn of the loop have run.
+@ServiceActor
+enum EndOfTurn {
+    private static var logs: [() -> Void] = []
+    private static var writes: [() -> Void] = []
+    private static var isOrdered = false
+
+    static func write(_ flush: @escaping () -> Void) {
+        writes.append(flush)
+        order()
+    }
+
+    /// False, and nothing is done, away from the loop.
+    static nonisolated func log(_ flush: @escaping @Sendable () -> Void) -> Bool {
+        guard ServiceActor.shared.eventLoop.inEventLoop else { return false }
+        ServiceActor.assumeIsolated {
+            logs.append(flush)
+            order()
+        }
+        return true
+    }
+
+    private static func order() {
+        guard !isOrdered else { return }
+        isOrdered = true
+        ServiceActor.loop.execute { ServiceActor.assumeIsolated { run() } }
+    }
+
+    private static func run() {
+        isOrdered = false
+        let (lines, frames) = (logs, writes)
+        logs.removeAll(keepingCapacity: true)
+        writes.removeAll(keepingCapacity: true)
+        for flush in lines { flush() }
+        for flush in frames { flush() }
+    }
+}
