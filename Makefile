@@ -53,14 +53,15 @@ system-test:
 crash-test: test-deps build
 	$(VENV)/bin/pytest -q -ra -s Tests/CrashTests $(PYTEST_FLAGS)
 
-# Martlet and Debian's Postfix side by side: tables of medians and ratios, and all that was measured as JSON, in .build/bench. The whole takes some
-# 20 minutes; each of these makes it smaller: BENCH_MESSAGES=1000 BENCH_ROUNDS=1 BENCH_KINDS="accept relay local" BENCH_DEFERRED=20000.
-# BENCH_GENERATOR=mailload puts our own faster generator and sink in the place of Postfix's. More options: side_by_side.py --help.
-# BENCH_DIRECTORY says where the image of the file system lies (/var/tmp); everybody must be able to enter it.
+# Martlet and Debian's Postfix side by side: tables of medians and ratios, and all that was measured as JSON, in .build/bench. The whole takes
+# some 20 minutes; each of these makes it smaller: BENCH_MESSAGES=1000 BENCH_ROUNDS=1 BENCH_KINDS="accept relay local" BENCH_IDLE=1000
+# BENCH_DEFERRED=20000. BENCH_GENERATOR=mailload puts our own faster generator and sink in the place of Postfix's. BENCH_DIRECTORY says where
+# the image of the file system lies (/var/tmp); everybody must be able to enter it. BENCH_FLAGS: see side_by_side.py --help.
 BENCH := python3 Tests/Benchmarks/side_by_side.py
 BENCH_RESULTS := .build/bench
-BENCH_OPTIONS = $(if $(BENCH_DIRECTORY),--directory $(BENCH_DIRECTORY)) $(if $(BENCH_MESSAGES),--messages $(BENCH_MESSAGES)) $(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) $(if $(BENCH_KINDS),--kinds "$(BENCH_KINDS)") \
-	$(if $(BENCH_IDLE),--idle "$(BENCH_IDLE)") $(if $(BENCH_DEFERRED),--deferred "$(BENCH_DEFERRED)") $(if $(BENCH_GENERATOR),--generator $(BENCH_GENERATOR)) $(BENCH_FLAGS)
+BENCH_OPTIONS = $(if $(BENCH_DIRECTORY),--directory $(BENCH_DIRECTORY)) $(if $(BENCH_MESSAGES),--messages $(BENCH_MESSAGES)) \
+	$(if $(BENCH_ROUNDS),--rounds $(BENCH_ROUNDS)) $(if $(BENCH_KINDS),--kinds "$(BENCH_KINDS)") $(if $(BENCH_IDLE),--idle "$(BENCH_IDLE)") \
+	$(if $(BENCH_DEFERRED),--deferred "$(BENCH_DEFERRED)") $(if $(BENCH_GENERATOR),--generator $(BENCH_GENERATOR)) $(BENCH_FLAGS)
 
 bench: test-deps
 	$(SWIFT) build $(SWIFT_FLAGS) -c release
@@ -69,7 +70,8 @@ bench: test-deps
 
 # Every part of it once, as small as it goes, with the debug build: every message is counted, no time is judged. Under 2 minutes.
 bench-short: test-deps
-	$(BENCH) $(if $(BENCH_DIRECTORY),--directory $(BENCH_DIRECTORY)) --rounds 1 --messages 100 --big-messages 5 --latency-messages 100 --idle 40 --deferred 300 $(BENCH_FLAGS)
+	$(BENCH) $(if $(BENCH_DIRECTORY),--directory $(BENCH_DIRECTORY)) --rounds 1 --messages 100 --big-messages 5 --latency-messages 100 \
+	  --idle 40 --deferred 300 $(BENCH_FLAGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -187,6 +187,7 @@ struct Supervisor {
             throttle(child.key, now: now)
             return warnings + ["\(service.policy.command): bad command startup -- throttling"]
         }
+        defer { wakeAfterFailure(child.key, now: now) }
         guard now - child.startedAt < Self.quickFailureTime else {
             services[child.key]?.quickFailures = 0
             return warnings
@@ -201,6 +202,13 @@ struct Supervisor {
             warnings.append("\(service.policy.command): failed \(failures) times in a row -- throttling for \(pause / 1_000_000)s")
         }
         return warnings
+    }
+
+    /// A process that failed may have left work that nobody else tells its successor of: a service that is woken from time to time is woken
+    /// as soon as it may run.
+    private mutating func wakeAfterFailure(_ key: ServiceKey, now: Int64) {
+        guard let service = services[key], service.policy.wakeup > 0 else { return }
+        services[key]?.nextWakeup = max(now, service.throttledUntil ?? now)
     }
 
     private mutating func throttle(_ key: ServiceKey, now: Int64) {

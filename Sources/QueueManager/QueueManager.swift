@@ -258,7 +258,7 @@ final class QueueManager {
         let ticket = ActiveShares.Ticket(sender: sender, placements: placements, recipients: todo.count)
         // What the administrator asked for does not wait.
         if !message.isFlushed, let lane = shares.lane(for: ticket, from: lane) {
-            shares.wait(message.id, in: lane)
+            shares.wait(message.id, ticket, in: lane)
             if message.directory == .deferred {
                 due.schedule(message.id, due: QueueManager.inLane)
             } else {

@@ -1,8 +1,8 @@
 // Who may be among the active messages: shares of senders and destinations, and lanes for what waits for its share.
 //
-// The active messages are bounded (qmgr_message_active_limit). Without shares one flood fills them, and everything else waits until the
-// flood is gone. Here a sender, and a destination, may have as many active messages as are still free beyond a reserve; so n floods have
-// 1/(n+1) of the room each, and as much is left. The reserve is only for those who have very few. Messages with very many recipients are
+// The active messages and their recipients are bounded (qmgr_message_active_limit, qmgr_message_recipient_limit). Without shares one flood
+// fills them, and everything else waits until the flood is gone. Here a sender, and a destination, may have as many as are still free
+// beyond a reserve; so n floods have 1/(n+1) of the room each, and as much is left. The reserve is only for those who have very few. Messages with very many recipients are
 // counted for themselves, so that a mailing list does not use up the recipients that other mail may have.
 // What may not enter waits in a lane, by id only, and is read again when the lane's owner may have another.
 // ARCHITECTURE.md, "The scheduler", states the bounds. Limits: a message to several destinations counts for its sender only.
@@ -40,6 +40,17 @@ public struct ActiveShares {
         case large
     }
 
+    /// What somebody has among the active messages.
+    private struct Holding {
+        var messages = 0
+        /// Without those of large messages.
+        var recipients = 0
+    }
+    private struct Waiting {
+        let id: QueueID
+        let recipients: Int
+    }
+
     private let messageLimit: Int
     private let recipientLimit: Int
     private let transportLimit: @Sendable (String) -> Int
@@ -47,9 +58,8 @@ public struct ActiveShares {
     /// Recipients of messages that are not large.
     private var recipients = 0
     private var largeRecipients = 0
-    private var messagesOf: [Lane: Int] = [:]
-    private var recipientsOfTransport: [String: Int] = [:]
-    private var lanes: [Lane: FirstInFirstOut<QueueID>] = [:]
+    private var holdings: [Lane: Holding] = [:]
+    private var lanes: [Lane: FirstInFirstOut<Waiting>] = [:]
     private var ring = FirstInFirstOut<Lane>()
 
     /// Lanes looked at for one message; the others have their turn next time.
@@ -73,9 +83,6 @@ public struct ActiveShares {
     public var isAnyoneWaiting: Bool { !lanes.isEmpty }
 
     private var isShared: Bool { messageLimit >= ActiveShares.leastShared }
-    /// Whoever has fewer active messages may use the reserve.
-    private var few: Int { max(1, messageLimit / 1000) }
-    private var reserve: Int { messageLimit / 10 }
 
     /// The lane in which a message must wait; nil where it may enter.
     ///
@@ -84,7 +91,7 @@ public struct ActiveShares {
         guard isShared else { return nil }
         var asked: [Lane] = [.sender(ticket.sender)]
         if let destination = ticket.destination { asked.append(.destination(destination)) }
-        if isLarge(ticket) {
+        if isLarge(ticket.recipients) {
             asked.append(.large)
         } else if let transport = ticket.transport {
             asked.append(.transport(transport))
@@ -99,21 +106,22 @@ public struct ActiveShares {
     public mutating func leave(_ ticket: Ticket) { count(ticket, -1) }
 
     /// Has a message wait in a lane.
-    public mutating func wait(_ id: QueueID, in lane: Lane) {
+    public mutating func wait(_ id: QueueID, _ ticket: Ticket, in lane: Lane) {
         if lanes[lane] == nil { ring.append(lane) }
-        lanes[lane, default: FirstInFirstOut()].append(id)
+        lanes[lane, default: FirstInFirstOut()].append(Waiting(id: id, recipients: ticket.recipients))
     }
 
     /// The next message that is to be read again because its lane may have another in. The caller skips those that left meanwhile.
     public mutating func nextWaiting() -> (id: QueueID, lane: Lane)? {
         for _ in 0..<min(ActiveShares.lanesAtATime, ring.count) {
             guard let lane = ring.popFirst() else { return nil }
-            guard mayEnter(lane, from: lane, recipients: 0), let id = lanes[lane]?.popFirst() else {
+            guard let first = lanes[lane]?.first, mayEnter(lane, from: lane, recipients: first.recipients) else {
                 ring.append(lane)
                 continue
             }
+            _ = lanes[lane]?.popFirst()
             if lanes[lane]?.isEmpty == false { ring.append(lane) } else { lanes[lane] = nil }
-            return (id, lane)
+            return (first.id, lane)
         }
         return nil
     }
@@ -124,14 +132,18 @@ public struct ActiveShares {
         return String(decoding: local + [UInt8(ascii: "@")] + sender.domainKey, as: UTF8.self)
     }
 
-    private func isLarge(_ ticket: Ticket) -> Bool { ticket.recipients > recipientLimit / 10 && isShared }
+    private func isLarge(_ recipients: Int) -> Bool { recipients > recipientLimit / 10 && isShared }
 
     private func mayEnter(_ lane: Lane, from origin: Lane?, recipients: Int) -> Bool {
+        let own = holdings[lane] ?? Holding()
         switch lane {
         case .sender, .destination:
-            let own = messagesOf[lane] ?? 0
-            return own < few || own < messageLimit - messages - reserve
-        case .transport(let name): return recipientsOfTransport[name, default: 0] < max(1, transportLimit(name))
+            let counted = isLarge(recipients) ? 0 : recipients
+            // Who has little with this one may use the reserve.
+            if own.messages < max(1, messageLimit / 1000) && own.recipients + counted <= max(1, recipientLimit / 1000) { return true }
+            return own.messages < messageLimit - messages - messageLimit / 10
+                && own.recipients < recipientLimit - self.recipients - recipientLimit / 10
+        case .transport(let name): return own.recipients < max(1, transportLimit(name))
         // From its lane it comes when no other is active, so that none is passed over for ever.
         case .large: return largeRecipients == 0 || origin != .large && largeRecipients + recipients <= recipientLimit
         }
@@ -139,16 +151,15 @@ public struct ActiveShares {
 
     private mutating func count(_ ticket: Ticket, _ sign: Int) {
         messages += sign
-        if isLarge(ticket) { largeRecipients += sign * ticket.recipients } else { recipients += sign * ticket.recipients }
-        add(sign, to: .sender(ticket.sender))
-        if let destination = ticket.destination { add(sign, to: .destination(destination)) }
-        guard let transport = ticket.transport, !isLarge(ticket) else { return }
-        let sum = recipientsOfTransport[transport, default: 0] + sign * ticket.recipients
-        recipientsOfTransport[transport] = sum == 0 ? nil : sum
-    }
-
-    private mutating func add(_ count: Int, to lane: Lane) {
-        let sum = messagesOf[lane, default: 0] + count
-        messagesOf[lane] = sum == 0 ? nil : sum
+        let isLarge = isLarge(ticket.recipients)
+        if isLarge { largeRecipients += sign * ticket.recipients } else { recipients += sign * ticket.recipients }
+        var holders: [Lane] = [.sender(ticket.sender)]
+        if let destination = ticket.destination { holders.append(.destination(destination)) }
+        if let transport = ticket.transport { holders.append(.transport(transport)) }
+        for holder in holders {
+            holdings[holder, default: Holding()].messages += sign
+            if !isLarge { holdings[holder, default: Holding()].recipients += sign * ticket.recipients }
+            if holdings[holder]?.messages == 0 { holdings[holder] = nil }
+        }
     }
 }

@@ -18,14 +18,16 @@ struct Slab<Element> {
         return items.count - 1
     }
 
-    /// nil where nothing is. A value that is there is changed in place.
+    /// nil where nothing is. A value that is there is looked at and changed in place, without a copy.
+    ///
+    /// - Parameter index: one that ``insert(_:)`` gave at some time.
     subscript(_ index: Int) -> Element? {
-        get { index >= 0 && index < items.count ? items[index] : nil }
+        _read { yield items[index] }
         _modify { yield &items[index] }
     }
 
     mutating func remove(_ index: Int) {
-        guard index >= 0, index < items.count, items[index] != nil else { return }
+        guard items[index] != nil else { return }
         items[index] = nil
         free.append(index)
         count -= 1

@@ -89,8 +89,9 @@ extension TransportQueue {
         let recipients = Array(peer.recipients[peer.next..<end])
         if !peer.isFixed { peers[head.peer]?.turn.tag = head.turn.tag }
         if peer.next == 0 {
-            // A new job here is this destination's turn: with m destinations waiting it has the next one m jobs later.
-            let step = Turn.unit * Int64(max(1, waitingDestinations)) / Int64(max(1, turns.count))
+            // A new job here is this destination's turn: with m destinations waiting it has the next one m jobs later, and n jobs are one
+            // unit. Never more than one: what is begun of a list to many destinations must not put them behind everything else.
+            let step = Turn.unit * Int64(max(1, waitingDestinations)) / Int64(max(1, turns.count, waitingDestinations))
             let tag = max(destinations[head.slot]?.tag ?? 0, head.turn.tag)
             destinations[head.slot]?.tag = tag + step
         }

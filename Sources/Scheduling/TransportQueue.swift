@@ -265,7 +265,7 @@ struct TransportQueue {
     /// After a change of a destination: what it has to offer, and whether it can be forgotten.
     mutating func settle(_ slot: Int, now: Int64) {
         expose(slot, now: now)
-        guard let queue = destinations[slot], queue.isIdle else { return }
+        guard destinations[slot]?.isIdle == true, let queue = destinations[slot] else { return }
         if queue.death == nil && queue.window.failedCohorts == 0 && queue.pausedUntil <= now {
             slotOfKey[queue.destination.key] = nil
             destinations.remove(slot)

@@ -1,8 +1,8 @@
-"""Start-up with many deferred messages: how long until the queue manager knows them, what memory they take, how long mailq takes, and how soon
-a new message gets through.
+"""Start-up with many deferred messages: how long until the queue manager knows them, what memory they take, how long mailq takes, and how
+soon a new message gets through.
 
-The queue is made from specimens: each MTA is given some messages for a next hop that refuses connections, and its own deferred files (and what
-it keeps beside them) are copied under new names while it is stopped. So the tool knows no format, only how each names its files. The
+The queue is made from specimens: each MTA is given some messages for a next hop that refuses connections, and its own deferred files (and
+what it keeps beside them) are copied under new names while it is stopped. So the tool knows no format, only how each names its files. The
 copies are due in an hour. "Known" is when the queue manager uses no CPU any more, at a resolution of 50 ms: it works the same for both.
 
 Known limits: the files are in the page cache, as after a restart of the service, not of the machine. Postfix's queue manager keeps no
@@ -48,8 +48,8 @@ def multiply(mta, count):
     for number in range(count - len(specimens)):
         name, path, stat, data, reason = specimens[number % len(specimens)]
         folder = os.path.dirname(path)
-        # Martlet: the same time, so that the file is where hashing by time puts it; another unique part. The real name of Postfix's files is
-        # known when they are there: microseconds, and the inode's number; the first digit chooses the directory.
+        # Martlet: the same time, so that the file is where hashing by time puts it; another unique part. The real name of Postfix's files
+        # is known when they are there: microseconds, and the inode's number; the first digit chooses the directory.
         new = f"{name.rpartition('z')[0]}z{_base51(51**6 + number)}"
         fd = os.open(os.path.join(folder, new), os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.st_mode & 0o7777)
         os.write(fd, data)
@@ -89,7 +89,10 @@ def measure(bench):
     for count in bench.options.deferred:
         for mta in bench.mtas:
             if mta.name == "Postfix" and count > POSTFIX_MOST:
-                bench.note(f"Postfix was not measured with {count:,} deferred messages: its queue manager holds none of them in memory, and looks at each file in every queue run.")
+                bench.note(
+                    f"Postfix was not measured with {count:,} deferred messages: its queue manager holds none of them in memory, "
+                    "and looks at each file in every queue run."
+                )
                 continue
             mta.configure(empties=True, relay_port=free_port())
             for number in range(SPECIMENS):
@@ -111,7 +114,13 @@ def measure(bench):
                 new = time.monotonic() - started
                 known = settled.result()
             total, by_name = proportional_kilobytes(mta.root_pid())
-            values = {"listens": listens, "new_mail": new, "known": known, "qmgr_megabytes": by_name["qmgr"][1] / 1024, "megabytes": total / 1024}
+            values = {
+                "listens": listens,
+                "new_mail": new,
+                "known": known,
+                "qmgr_megabytes": by_name["qmgr"][1] / 1024,
+                "megabytes": total / 1024,
+            }
             if count <= FEW:
                 asked = time.monotonic()
                 listing = mta.list_queue()

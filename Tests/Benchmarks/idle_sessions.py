@@ -1,7 +1,7 @@
 """Memory: at rest, and with many clients that have said EHLO (after STARTTLS, for the TLS figures) and nothing more.
 
-Postfix has a process for each client and default_process_limit says how many (100), so its figures for more are extrapolated from what it can
-hold: marked as such."""
+Postfix has a process for each client and default_process_limit says how many (100), so its figures for more are extrapolated from what it
+can hold: marked as such."""
 
 import resource
 import select
@@ -88,7 +88,16 @@ def measure(bench):
                     total, _ = proportional_kilobytes(mta.root_pid())
                     assert all_alive(clients), f"{mta.name} dropped a client\n{mta.explain()}"
                     each = (total - rest) / can
-                    bench.record("memory", f"{count:,} idle {kind} sessions", mta, {"megabytes": (rest + each * count) / 1024, "kilobytes_each": each, "extrapolated_from": can if can < count else None})
+                    bench.record(
+                        "memory",
+                        f"{count:,} idle {kind} sessions",
+                        mta,
+                        {
+                            "megabytes": (rest + each * count) / 1024,
+                            "kilobytes_each": each,
+                            "extrapolated_from": can if can < count else None,
+                        },
+                    )
             finally:
                 for client in clients:
                     client.close()

@@ -31,7 +31,10 @@ class MailLoad:
 
     def start_sink(self):
         counts = self.base / "counts"
-        self.sink = subprocess.Popen([self.program, "sink", "-p", str(self.port), "-a", "127.0.0.1", "-a", f"127.0.1.1+{FAN}", "-c", counts], stdin=subprocess.DEVNULL)
+        self.sink = subprocess.Popen(
+            [self.program, "sink", "-p", str(self.port), "-a", "127.0.0.1", "-a", f"127.0.1.1+{FAN}", "-c", counts],
+            stdin=subprocess.DEVNULL,
+        )
         wait_until(lambda: counts.exists() and counts.stat().st_size == 32 and _listens(self.port), "the sink listens")
 
     def counts(self):
@@ -40,7 +43,24 @@ class MailLoad:
 
     def send(self, port, recipient, sessions, messages, size, keeps, rate=0, recipients=1, domains=1, pipelines=False):
         """Sends; returns what mailload says: seconds, and percentiles of the final 250."""
-        command = [self.program, "source", "-p", port, "-t", recipient, "-s", sessions, "-m", messages, "-l", size, "-r", recipients, "-D", domains]
+        command = [
+            self.program,
+            "source",
+            "-p",
+            port,
+            "-t",
+            recipient,
+            "-s",
+            sessions,
+            "-m",
+            messages,
+            "-l",
+            size,
+            "-r",
+            recipients,
+            "-D",
+            domains,
+        ]
         command += ["-k"] * keeps + ["-P"] * pipelines + (["-R", rate] if rate else [])
         result = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=PATIENCE)
         if result.returncode:
@@ -62,7 +82,9 @@ class PostfixTools:
         package = Path(base)
         package.mkdir()
         os.chmod(package, 0o777)
-        subprocess.run(["apt-get", "download", "-qq", "postfix"], cwd=package, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "download", "-qq", "postfix"], cwd=package, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         subprocess.run(["dpkg-deb", "-x", str(next(package.glob("*.deb"))), str(package / "root")], check=True)
         self.sbin = package / "root" / "usr" / "sbin"
         self.environment = dict(os.environ, LD_LIBRARY_PATH=str(package / "root" / "usr" / "lib" / "postfix"), MAIL_CONFIG=str(package))
@@ -72,7 +94,9 @@ class PostfixTools:
 
     def start_sink(self):
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.sink = subprocess.Popen([self.sbin / "smtp-sink", *user, f"127.0.0.1:{self.port}", "1000"], env=self.environment, stdin=subprocess.DEVNULL)
+        self.sink = subprocess.Popen(
+            [self.sbin / "smtp-sink", *user, f"127.0.0.1:{self.port}", "1000"], env=self.environment, stdin=subprocess.DEVNULL
+        )
         wait_until(lambda: _listens(self.port), "smtp-sink listens")
 
     def counts(self):
@@ -82,7 +106,22 @@ class PostfixTools:
         import time
 
         started = time.monotonic()
-        command = [self.sbin / "smtp-source", *["-d"] * keeps, "-N", "-s", sessions, "-m", messages, "-l", size, "-f", "phil@sender.test", "-t", recipient, f"127.0.0.1:{port}"]
+        command = [
+            self.sbin / "smtp-source",
+            *["-d"] * keeps,
+            "-N",
+            "-s",
+            sessions,
+            "-m",
+            messages,
+            "-l",
+            size,
+            "-f",
+            "phil@sender.test",
+            "-t",
+            recipient,
+            f"127.0.0.1:{port}",
+        ]
         subprocess.run([str(c) for c in command], env=self.environment, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
         return {"messages": messages, "seconds": time.monotonic() - started}
 

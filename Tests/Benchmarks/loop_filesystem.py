@@ -1,10 +1,10 @@
 """An ext4 file system of the benchmark's own, so that both MTAs write to the same one and nothing else does.
 
-As root the whole run happens in a mount and a process namespace of its own: the mount is seen by nobody else, and when the run ends, however
-it ends, the kernel ends what it started, unmounts, and frees the loop device. The image is unlinked as soon as it is mounted.
+As root the whole run happens in a mount and a process namespace of its own: the mount is seen by nobody else, and when the run ends,
+however it ends, the kernel ends what it started, unmounts, and frees the loop device. The image is unlinked as soon as it is mounted.
 
-Known limits: the file system's writes go through that of the image's directory, as those of any loop device do: fdatasync waits for both. Both
-MTAs pay that alike. Without root there is no loop device: the directory that was asked for is used as it is."""
+Known limits: the file system's writes go through that of the image's directory, as those of any loop device do: fdatasync waits for both.
+Both MTAs pay that alike. Without root there is no loop device: the directory that was asked for is used as it is."""
 
 import os
 import shutil
@@ -28,7 +28,21 @@ def run_inside(directory, gigabytes, inodes):
         subprocess.run(["mkfs.ext4", "-q", "-F", "-N", str(inodes), "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
         (base / "fs").mkdir()
         # Whoever ends, the others end: setpriv sees to it from this process down, --kill-child from there.
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            sys.executable,
+            *sys.argv,
+        ]
         child = subprocess.Popen(command, env=dict(os.environ, **{INSIDE: str(base)}))
         signal.signal(signal.SIGTERM, lambda *_: child.kill())
         while True:

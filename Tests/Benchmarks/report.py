@@ -42,14 +42,16 @@ class Report:
         goals = list(self.goals())
         if goals:
             parts += ["", "## Goals", "", "| goal | limit | measured | met |", "|---|---:|---:|---|", *goals]
-        if any(rounds[0].get("extrapolated_from") for runs in self.results.values() for by_name in runs.values() for rounds in by_name.values()):
+        if any(
+            rounds[0].get("extrapolated_from") for runs in self.results.values() for by_name in runs.values() for rounds in by_name.values()
+        ):
             parts += ["", "\\* Extrapolated: Postfix has a process for each client and by default 100 of them at most."]
         if self.notes:
             parts += ["", "## Notes", "", *(f"- {note}" for note in self.notes)]
         return "\n".join(parts) + "\n"
 
     def goals(self):
-        """What was to be reached, beside what was: (goal, measured, whether). Only what was measured, and only where there are two to compare."""
+        """What was to be reached, beside what was, as rows of a table. Only what was measured, ratios only where there are two."""
         for group, run, title, take, limit, at_most in GOALS:
             for name, by_name in self.results.get(group, {}).items():
                 if not name.startswith(run) or "Martlet" not in by_name:
@@ -60,7 +62,8 @@ class Report:
                     value = value / other if value is not None and other else None
                 if value is not None:
                     met = value <= limit if at_most else value >= limit
-                    yield f"| {name}: {title} | {'at most' if at_most else 'at least'} {limit:g} | {number(value)} | {'yes' if met else '**no**'} |"
+                    bound, answer = "at most" if at_most else "at least", "yes" if met else "**no**"
+                    yield f"| {name}: {title} | {bound} {limit:g} | {number(value)} | {answer} |"
 
     @staticmethod
     def _table(runs, columns, names):
@@ -101,15 +104,31 @@ def _column(title, name, digits=2, has_ratio=True):
 TABLES = {
     "generator": ("The generator alone, source to sink", [_column("msg/s", "per_second", 0, False)]),
     "rate": ("Rates and CPU time", [_column("msg/s", "per_second", 0), ("CPU s/1,000", _cpu, 2, True), _split("user"), _split("system")]),
-    "latency": ("From the final dot to 250, milliseconds", [_column("p50", "p50_ms"), _column("p99", "p99_ms"), _column("max", "max_ms", 1, False), _column("msg/s", "per_second", 0, False), _column("late", "late", 0, False)]),
+    "latency": (
+        "From the final dot to 250, milliseconds",
+        [
+            _column("p50", "p50_ms"),
+            _column("p99", "p99_ms"),
+            _column("max", "max_ms", 1, False),
+            _column("msg/s", "per_second", 0, False),
+            _column("late", "late", 0, False),
+        ],
+    ),
     "memory": ("Memory (PSS of all processes)", [_column("MB", "megabytes", 1), _column("KB a session", "kilobytes_each", 1)]),
     "start": (
         "Start with deferred messages, seconds",
-        [_column("port open", "listens"), _column("new message through", "new_mail"), _column("all known", "known"), _column("mailq", "mailq"), _column("qmgr MB", "qmgr_megabytes", 1, False), _column("all MB", "megabytes", 1, False)],
+        [
+            _column("port open", "listens"),
+            _column("new message through", "new_mail"),
+            _column("all known", "known"),
+            _column("mailq", "mailq"),
+            _column("qmgr MB", "qmgr_megabytes", 1, False),
+            _column("all MB", "megabytes", 1, False),
+        ],
     ),
 }
 
-# The goals of DESIGN, section 11, and what else this project has promised: group, beginning of the run's name, what, how, limit, whether it is the most.
+# What this project has promised: group, beginning of the run's name, what, how, limit, whether it is the most (else the least).
 GOALS = [
     ("rate", "accept, kept connections, 4", "ratio of rates", _of("per_second"), 5, False),
     ("rate", "relay, kept connections, 4", "ratio of rates", _of("per_second"), 5, False),

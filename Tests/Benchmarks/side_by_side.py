@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Martlet and Debian's Postfix side by side: rates, CPU time, latency, memory and start-up, as Markdown and JSON.
 
-Both have their queues, mailboxes and logs on one ext4 file system, the same settings and default durability, and get the same load. Rounds are
-interleaved, so the two see the same machine: on a machine with other work compare the ratios, not the figures. Every run counts its
+Both have their queues, mailboxes and logs on one ext4 file system, the same settings and default durability, and get the same load. Rounds
+are interleaved, so the two see the same machine: on a machine with other work compare the ratios, not the figures. Every run counts its
 messages where they went and fails if one is missing or there twice; nothing here fails because of a time.
 
-Needs root for the other MTA, which runs in a root of its own (peers.py), and for the file system of its own (loop_filesystem.py). Without root
-only Martlet runs, in --directory. Loopback only; nothing of this system is changed.
+Needs root for the other MTA, which runs in a root of its own (peers.py), and for the file system of its own (loop_filesystem.py). Without
+root only Martlet runs, in --directory. Loopback only; nothing of this system is changed.
 
-Kinds: generator (what source and sink can do without an MTA), accept, relay, local (small messages, a connection per message and kept ones), big
-(the same with 1 MB), recipients (one message to 1,000), latency, idle (memory), deferred (start and mailq)."""
+Kinds: generator (what source and sink can do without an MTA), accept, relay, local (small messages, a connection per message and kept
+ones), big (the same with 1 MB), recipients (one message to 1,000), latency, idle (memory), deferred (start and mailq)."""
 
 import argparse
 import os
@@ -53,9 +53,18 @@ def parse():
     parser.add_argument("--idle", type=numbers, default="1000 10000", help="numbers of idle sessions, rising")
     parser.add_argument("--deferred", type=numbers, default="20000 1000000", help="numbers of deferred messages, rising")
     parser.add_argument("--kinds", default=KINDS)
-    parser.add_argument("--generator", choices=["smtp-source", "mailload"], default="smtp-source", help="of the rates with small messages; the rest is mailload's")
+    parser.add_argument(
+        "--generator",
+        choices=["smtp-source", "mailload"],
+        default="smtp-source",
+        help="of the rates with small messages; the rest is mailload's",
+    )
     parser.add_argument("--only", choices=["Martlet", "Postfix"], help="one of the two")
-    parser.add_argument("--directory", default="/var/tmp", help="of a real file system, not tmpfs: here the image of the ext4 file system lies, or all if there can be none")
+    parser.add_argument(
+        "--directory",
+        default="/var/tmp",
+        help="of a real file system, not tmpfs: here the image of the ext4 file system lies, or all if there can be none",
+    )
     parser.add_argument("--no-loop", action="store_true", help="work in the directory itself")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
@@ -82,13 +91,19 @@ class Bench:
 
     def facts(self):
         o = self.options
-        model = next((line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
+        model = next(
+            (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+            platform.machine(),
+        )
         compiled = "release" if BIN.resolve().name == "release" else "not a release build"
         return {
-            "machine": f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, load average at the start {' '.join(f'{l:.2f}' for l in os.getloadavg())}",
-            "file system": f"{loop_filesystem.describe(self.base)}, {loop_filesystem.write_rate(self.base):.0f} MB/s for one writer with one fsync",
+            "machine": f"{os.cpu_count()} cores ({model}), Linux {platform.release()}",
+            "load average at the start": " ".join(f"{l:.2f}" for l in os.getloadavg()),
+            "file system": loop_filesystem.describe(self.base),
+            "one writer with one fsync": f"{loop_filesystem.write_rate(self.base):.0f} MB/s",
             "Martlet": f"{BIN} ({compiled})",
-            "load": f"{o.messages} messages of {o.size} bytes, {o.sessions} sessions, {o.rounds} rounds interleaved, medians; generator of small messages: {o.generator}",
+            "load": f"{o.messages} messages of {o.size} bytes, {o.sessions} sessions, {o.rounds} rounds interleaved, medians",
+            "generator of small messages": f"{o.generator}; of all others mailload",
         }
 
     def start(self):

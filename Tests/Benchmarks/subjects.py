@@ -1,5 +1,6 @@
 """The two that are compared, each with its queue, mailboxes and log under one directory of the same file system, and the same settings:
-Debian's defaults for Postfix, Martlet's own, and in both only what SHARED says. Durability is the default of both: nothing is switched off.
+Debian's defaults for Postfix, Martlet's own, and in both only what SHARED says. Durability is the default of both: nothing is switched
+off.
 
 Postfix runs in a root of its own (peers.py); its programs are on a tmpfs, what it writes is not."""
 
@@ -107,7 +108,7 @@ class BenchedPostfix(peers.Postfix):
 
 class Postfix:
     name = "Postfix"
-    # Postfix pauses an smtpd for a second when mail comes in faster than it goes out: right in life, but an accept run would measure the pause.
+    # Postfix pauses an smtpd for a second when mail comes in faster than it goes out: right in life, but an accept run would measure that.
     accept_parameters = {"in_flow_delay": "0s"}
 
     def __init__(self, base, relay_port, fan_port):

@@ -1,7 +1,8 @@
 """Messages a second, CPU seconds, and the time from the final dot to 250, of whole runs whose messages are counted where they went.
 
-A relay or local run is over when the MTA has logged that the last message is removed from its queue. An accept run is over when the last client
-has its reply; delivery is held off: the queue manager takes up one message at a time, and the next hop of that one never says a word."""
+A relay or local run is over when the MTA has logged that the last message is removed from its queue. An accept run is over when the last
+client has its reply; delivery is held off: the queue manager takes up one message at a time, and the next hop of that one never says a
+word."""
 
 import os
 import re
@@ -93,9 +94,12 @@ def measure_rates(bench, kind, variants):
                 bench.record("rate", f"{kind}, {name}", mta, run(mta, bench.tools, kind, **arguments))
     if kind == "accept":
         for mta in bench.mtas:
-            files = [path.stat() for folder in ("incoming", "active", "deferred") for path in (mta.queue / folder).rglob("*") if path.is_file()]
+            files = [
+                path.stat() for folder in ("incoming", "active", "deferred") for path in (mta.queue / folder).rglob("*") if path.is_file()
+            ]
             size = variants[0][1]["size"]
-            bench.note(f"{mta.name} has {sum(f.st_size for f in files) / len(files):,.0f} bytes in the queue for a message of {size:,} and takes {sum(f.st_blocks for f in files) * 512 / len(files):,.0f} of the disk.")
+            length, disk = sum(f.st_size for f in files) / len(files), sum(f.st_blocks for f in files) * 512 / len(files)
+            bench.note(f"{mta.name} has {length:,.0f} bytes in the queue for a message of {size:,} and takes {disk:,.0f} of the disk.")
             mta.configure(empties=True)
 
 
@@ -119,7 +123,16 @@ def measure_recipients(bench):
     # Such a run is short: three times as many of them.
     for _ in range(3 * bench.options.rounds):
         for mta in bench.mtas:
-            arguments = dict(messages=1, size=bench.options.size, keeps=True, sessions=1, recipients=1000, domains=FAN, pipelines=True, recipient="m%r@d%d.test")
+            arguments = dict(
+                messages=1,
+                size=bench.options.size,
+                keeps=True,
+                sessions=1,
+                recipients=1000,
+                domains=FAN,
+                pipelines=True,
+                recipient="m%r@d%d.test",
+            )
             bench.record("rate", "relay, 1 message to 1,000 recipients in 50 domains", mta, run(mta, bench.own, "relay", **arguments))
 
 
@@ -131,4 +144,6 @@ def measure_latency(bench):
     for name, arguments in (("100 msg/s", dict(messages=o.latency_messages, rate=100)), ("saturation", dict(messages=o.messages))):
         for _ in range(o.rounds):
             for mta in bench.mtas:
-                bench.record("latency", f"relay, kept connections, {name}", mta, run(mta, bench.own, "relay", size=o.size, keeps=True, **arguments))
+                bench.record(
+                    "latency", f"relay, kept connections, {name}", mta, run(mta, bench.own, "relay", size=o.size, keeps=True, **arguments)
+                )

@@ -147,6 +147,33 @@ import Testing
         #expect(supervisor.takeDueWakeups(now: 10 * Self.second) == [qmgr])
     }
 
+    /// A queue manager that was killed had mail in its hands, and no connection comes that would start another.
+    @Test func aServiceThatIsWokenIsWokenAtOnceWhenItsProcessFailed() {
+        var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 300), policy(smtp)], now: 0)
+        _ = supervisor.takeDueWakeups(now: 0)
+        supervisor.childStarted(10, of: qmgr, now: 0)
+        _ = supervisor.childReported(10, .available, now: 0)
+        #expect(supervisor.takeDueWakeups(now: 100 * Self.second) == [])
+        _ = supervisor.childEnded(10, .killed(signal: 9), now: 100 * Self.second)
+        #expect(supervisor.takeDueWakeups(now: 100 * Self.second) == [qmgr])
+        // One that fails again and again is woken when its pause is over, and one that ends in good order in its time.
+        var now = 100 * Self.second
+        for pid in Int32(11)...20 {
+            supervisor.childStarted(pid, of: qmgr, now: now)
+            _ = supervisor.childReported(pid, .available, now: now)
+            _ = supervisor.childEnded(pid, .killed(signal: 9), now: now)
+            guard let next = supervisor.nextDeadline(now: now) else { break }
+            now = max(now, next)
+            #expect(supervisor.mayStart(qmgr, now: now))
+            #expect(supervisor.takeDueWakeups(now: now) == [qmgr])
+        }
+        #expect(now > 101 * Self.second)
+        supervisor.childStarted(30, of: qmgr, now: now)
+        _ = supervisor.childReported(30, .available, now: now)
+        _ = supervisor.childEnded(30, .exited(0), now: now)
+        #expect(supervisor.takeDueWakeups(now: now) == [])
+    }
+
     @Test func aThrottledServiceMissesItsWakeUp() {
         var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 10)], now: 0)
         _ = supervisor.takeDueWakeups(now: 0)

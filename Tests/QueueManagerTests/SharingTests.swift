@@ -69,6 +69,27 @@ private let small = QueueManagerSettings(activeLimit: 100, activeRecipientLimit:
     }
 }
 
+/// New mail while much deferred mail is due: it is the next to go.
+@Test func newMailDoesNotWaitForDeferredMail() async throws {
+    let settings = QueueManagerSettings(policy: { _ in TransportPolicy(processLimit: 5) })
+    try await onBench(settings: settings) { bench in
+        for number in 0..<300 {
+            let notice = try bench.write(from: "s\(number)@x.test", to: ["a@d\(number).test"], in: .deferred)
+            try bench.setDue(notice.queueID, bench.time.now)
+        }
+        bench.agents.isHeld = true
+        bench.manager.run { await bench.manager.recover() }
+        await bench.agents.begun(5)
+        while bench.manager.active.count < 300 { await Task.yield() }
+        bench.manager.arrived(try bench.write(from: "ann@quiet.test", to: ["b@new.test"]))
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(bench.agents.requests[5].nextHop == "new.test")
+        #expect(bench.agents.requests.count == 301)
+        #expect(try bench.count(.deferred) == 0)
+    }
+}
+
 /// A message with more recipients than may be in memory is active all the same, and others beside it.
 @Test func aListDoesNotUseUpTheRecipients() async throws {
     try await onBench(settings: small) { bench in

@@ -61,13 +61,32 @@ private func shares(_ messages: Int = 20_000, _ recipients: Int = 20_000, transp
     #expect(shares.hasRoom)
     #expect(shares.lane(for: ticket("b@x", to: "d", recipients: 100)) == nil)
     #expect(shares.lane(for: ticket("b@x", to: "d", recipients: 5000)) == .large)
-    shares.wait(id(1), in: .large)
+    shares.wait(id(1), ticket("b@x", to: "d", recipients: 5000), in: .large)
     #expect(shares.nextWaiting() == nil)
     shares.leave(ticket("list", to: "d", recipients: 100_000))
     #expect(shares.lane(for: ticket("c@x", to: "d", recipients: 5000)) == .large, "behind the one that waits")
     #expect(shares.nextWaiting()?.id == id(1))
     #expect(shares.lane(for: ticket("b@x", to: "d", recipients: 5000), from: .large) == nil)
     #expect(!shares.isAnyoneWaiting)
+}
+
+/// Twenty messages to a thousand recipients each would use up the recipients that may be in memory: they have shares of them too.
+@Test func aFloodOfRecipientsLeavesRoom() {
+    var shares = shares()
+    var count = 0
+    while shares.lane(for: ticket("a@x", to: "d\(count)", recipients: 1000)) == nil {
+        shares.enter(ticket("a@x", to: "d\(count)", recipients: 1000))
+        count += 1
+    }
+    #expect(count == 9)
+    #expect(shares.hasRoom && shares.lane(for: ticket("b@x", to: "d")) == nil)
+    // Others with as many: what is left is halved each time, and the reserve stays for small mail.
+    for other in 0..<100 {
+        while shares.lane(for: ticket("s\(other)", to: "e\(other)", recipients: 1000)) == nil {
+            shares.enter(ticket("s\(other)", to: "e\(other)", recipients: 1000))
+        }
+    }
+    #expect(shares.hasRoom && shares.lane(for: ticket("b@x", to: "d", recipients: 20)) == nil)
 }
 
 @Test func recipientsOfATransportAreLimited() {
@@ -96,7 +115,7 @@ func everybodyGetsIn(seed: UInt64) {
     func offer(_ message: QueueID, from lane: ActiveShares.Lane?) {
         guard let ticket = tickets[message] else { return }
         if let lane = shares.lane(for: ticket, from: lane) {
-            shares.wait(message, in: lane)
+            shares.wait(message, ticket, in: lane)
         } else {
             shares.enter(ticket)
             inside.append(message)

@@ -1,8 +1,8 @@
 /* mailload: a small, fast SMTP load generator and sink for the benchmarks.
  *
- * It exists because the measurements need what Postfix's smtp-source and smtp-sink do not have: a fixed rate, the time from the final dot to
- * its 250, recipients in many domains, and a sink whose counts can be read while it runs. One thread and one epoll loop each, so that the
- * generator takes little of the machine that is measured.
+ * It exists because the measurements need what Postfix's smtp-source and smtp-sink do not have: a fixed rate, the time from the final dot
+ * to its 250, recipients in many domains, and a sink whose counts can be read while it runs. One thread and one epoll loop each, so that
+ * the generator takes little of the machine that is measured.
  *
  * Security posture: for tests only. It binds and connects to loopback addresses and nothing else, and opens one file: the counts.
  * Known limits: IPv4; no TLS; a server's refusal ends the run, because a benchmark with refusals measures nothing. */
@@ -10,8 +10,8 @@
 #ifndef MAILLOAD_H
 #define MAILLOAD_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct options {
     const char *addresses[8]; /* A.B.C.D or A.B.C.D+COUNT, the latter for sinks that listen on many */

@@ -11,11 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "usage: mailload source -p port [-a address] [-s sessions] [-m messages] [-l size] [-f sender] [-t recipient] [-r recipients] [-D domains]\n"
-    "                       [-k] [-P] [-R rate]\n"
-    "       mailload sink -p port [-a address[+count]]... [-c countsfile]\n"
-    "  -k keeps connections; -P pipelines the envelope; in the recipient %m, %r and %d are the number of the message, the recipient and the domain\n";
+static const char usage[] = "usage: mailload source -p port [-a address] [-s sessions] [-m messages] [-l size] [-f sender] [-t recipient] "
+                            "[-r recipients] [-D domains]\n"
+                            "                       [-k] [-P] [-R rate]\n"
+                            "       mailload sink -p port [-a address[+count]]... [-c countsfile]\n"
+                            "  -k keeps connections; -P pipelines the envelope; in the recipient %m, %r and %d are the number of the "
+                            "message, the recipient and the domain\n";
 
 uint64_t now_ns(void) {
     struct timespec time;
@@ -42,7 +43,8 @@ uint32_t loopback_address(const char *text, unsigned *count) {
     memcpy(address, text, length);
     address[length] = 0;
     *count = plus ? (unsigned)strtoul(plus + 1, NULL, 10) : 1;
-    if (inet_pton(AF_INET, address, &parsed) != 1 || (ntohl(parsed.s_addr) >> 24) != 127 || *count < 1 || *count > 250) die("%s: not of loopback", text);
+    if (inet_pton(AF_INET, address, &parsed) != 1 || (ntohl(parsed.s_addr) >> 24) != 127 || *count < 1 || *count > 250)
+        die("%s: not of loopback", text);
     return ntohl(parsed.s_addr);
 }
 
@@ -54,7 +56,13 @@ static size_t number(const char *text, size_t least, size_t most) {
 }
 
 int main(int argc, char **argv) {
-    struct options options = {.sessions = 1, .messages = 1, .size = 4096, .recipients = 1, .domains = 1, .sender = "phil@sender.test", .recipient = "matt@elsewhere.test"};
+    struct options options = {.sessions = 1,
+                              .messages = 1,
+                              .size = 4096,
+                              .recipients = 1,
+                              .domains = 1,
+                              .sender = "phil@sender.test",
+                              .recipient = "matt@elsewhere.test"};
     int letter;
     if (argc < 2) die("%s", usage);
     const char *mode = argv[1];

@@ -134,7 +134,8 @@ static void listen_on(int epoll, uint32_t address, uint16_t port) {
     listener->is_listener = 1;
     listener->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(listener->fd, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener->fd, 4096) != 0) die("sink: port %u: %s", port, strerror(errno));
+    if (bind(listener->fd, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener->fd, 4096) != 0)
+        die("sink: port %u: %s", port, strerror(errno));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener->fd, &event);
 }

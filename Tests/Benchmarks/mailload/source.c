@@ -1,8 +1,8 @@
 /* The source: N sessions that send M messages, at a fixed rate or as fast as they are taken; prints one JSON object.
  *
  * The latency is from just before the call that gave the last octet of the content to the kernel (on loopback the reply can be there when
- * that call returns) to the moment when the reply was read. With a rate, message K is due at start + K/rate whatever became of those before it, so that a slow server does not slow its own measurement down;
- * if all sessions are busy then it waits, and counts as late. */
+ * that call returns) to the moment when the reply was read. With a rate, message K is due at start + K/rate whatever became of those before
+ * it, so that a slow server does not slow its own measurement down; if all sessions are busy then it waits, and counts as late. */
 
 #include "mailload.h"
 
@@ -78,7 +78,10 @@ static size_t rcpt(char *at, size_t room, size_t message, size_t recipient) {
     for (const char *c = options->recipient; *c && length < room; c++) {
         if (c[0] == '%' && (c[1] == 'm' || c[1] == 'r' || c[1] == 'd')) {
             c++;
-            length += (size_t)snprintf(at + length, room - length, "%zu", *c == 'm' ? message : *c == 'r' ? recipient : recipient % options->domains);
+            length += (size_t)snprintf(at + length, room - length, "%zu",
+                                       *c == 'm'   ? message
+                                       : *c == 'r' ? recipient
+                                                   : recipient % options->domains);
         } else {
             at[length++] = *c;
         }
@@ -97,7 +100,8 @@ static void begin_message(struct session *session) {
     size_t length = 0;
     session->step = ENVELOPE;
     session->answered = 0;
-    for (size_t n = 0; n < (options->pipelines ? options->recipients + 2 : 1); n++) length += envelope_command(session->text + length, text_size - length, session->message, n);
+    for (size_t n = 0; n < (options->pipelines ? options->recipients + 2 : 1); n++)
+        length += envelope_command(session->text + length, text_size - length, session->message, n);
     send_text(session, length);
 }
 
@@ -106,7 +110,8 @@ static void open_connection(struct session *session) {
     session->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (session->fd < 0) die("source: socket: %s", strerror(errno));
     setsockopt(session->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (connect(session->fd, (struct sockaddr *)&server, sizeof server) != 0 && errno != EINPROGRESS) die("source: connect: %s", strerror(errno));
+    if (connect(session->fd, (struct sockaddr *)&server, sizeof server) != 0 && errno != EINPROGRESS)
+        die("source: connect: %s", strerror(errno));
     session->step = GREETING;
     session->in_length = 0;
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = session};
@@ -151,7 +156,8 @@ static void replied(struct session *session, const char *reply) {
         if (kind != (session->answered == options->recipients + 1 ? '3' : '2')) break;
         session->answered++;
         if (session->answered == options->recipients + 2) {
-            size_t head = (size_t)snprintf(session->text, text_size, "Message-Id: <%zu.%llx@source.test>\r\n", session->message, (unsigned long long)started);
+            size_t head = (size_t)snprintf(session->text, text_size, "Message-Id: <%zu.%llx@source.test>\r\n", session->message,
+                                           (unsigned long long)started);
             session->step = CONTENT;
             session->out[0] = (struct iovec){session->text, head};
             session->out[1] = (struct iovec){body, body_length};
@@ -205,7 +211,8 @@ static void readable(struct session *session) {
 }
 
 static void make_body(void) {
-    static const char head[] = "From: <phil@sender.test>\r\nTo: <matt@elsewhere.test>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: load\r\n\r\n";
+    static const char head[] =
+        "From: <phil@sender.test>\r\nTo: <matt@elsewhere.test>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: load\r\n\r\n";
     body = malloc(sizeof head + options->size + 128);
     if (!body) die("no memory");
     body_length = sizeof head - 1;
@@ -234,7 +241,8 @@ static double percentile(double part) {
 int run_source(const struct options *chosen) {
     unsigned count;
     options = chosen;
-    server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(options->port), .sin_addr.s_addr = htonl(loopback_address(options->addresses[0], &count))};
+    server = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(options->port), .sin_addr.s_addr = htonl(loopback_address(options->addresses[0], &count))};
     make_body();
     text_size = 256 + strlen(options->sender) + (options->pipelines ? options->recipients : 1) * (strlen(options->recipient) + 64);
     struct session *sessions = calloc(options->sessions, sizeof *sessions);
@@ -281,7 +289,8 @@ int run_source(const struct options *chosen) {
         if (sessions[i].step == IDLE && send(sessions[i].fd, "QUIT\r\n", 6, MSG_NOSIGNAL) < 0) die("source: quit: %s", strerror(errno));
     }
     qsort(latencies, finished, sizeof *latencies, by_size);
-    printf("{\"messages\": %zu, \"seconds\": %.6f, \"late\": %zu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n", finished, seconds, late,
-           percentile(0.5), percentile(0.9), percentile(0.99), percentile(1));
+    printf(
+        "{\"messages\": %zu, \"seconds\": %.6f, \"late\": %zu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n",
+        finished, seconds, late, percentile(0.5), percentile(0.9), percentile(0.99), percentile(1));
     return 0;
 }
