@@ -146,7 +146,10 @@ let package = Package(
         tests("ResolverTests", ["Resolver", "DNSClient", "MailConfiguration"]),
         tests(
             "SMTPServerTests",
-            ["SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit", "SystemKit", "TLS"]
+            [
+                "SMTPServer", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "LookupTables", "ServiceKit",
+                "SystemKit", "TLS",
+            ]
                 + nio),
         tests(
             "SMTPClientTests",

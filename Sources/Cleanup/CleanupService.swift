@@ -110,7 +110,9 @@ final class CleanupService {
         let date = RFC5322Date(seconds: seconds, offset: offset).text(zoneName: offset == 0 ? "UTC" : nil)
         var rewriter = MessageRewriter(policy: policy, envelope: envelope, queueID: writer.id, date: date)
         var announcement: LogAnnouncement?
-        if let refused = try await receiveContent(from: stream, into: writer, through: &rewriter, &announcement) { return .refused(refused) }
+        if let refused = try await receiveContent(from: stream, into: writer, through: &rewriter, &announcement) {
+            return .refused(refused)
+        }
         let file: CompletedQueueFile
         do {
             file = try writer.finish(contentFacts: rewriter.facts)
@@ -138,7 +140,8 @@ final class CleanupService {
 
     /// Writes content until `commit`. Returns why the message is refused, or nil.
     private func receiveContent(
-        from stream: IPCStream, into writer: QueueFileWriter, through rewriter: inout MessageRewriter, _ announcement: inout LogAnnouncement?
+        from stream: IPCStream, into writer: QueueFileWriter, through rewriter: inout MessageRewriter,
+        _ announcement: inout LogAnnouncement?
     ) async throws -> SMTPReply? {
         var received = 0
         while let frame = try await stream.receive(deadline: .now() + patience) {
