@@ -3,14 +3,13 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 SWIFT_FLAGS ?= --explicit-target-dependency-import-check error
-BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libunbound-dev liblmdb-dev libpcre2-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps systemd python3 python3-venv openssl strace e2fsprogs mount \
-	util-linux
+TEST_PACKAGES := BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libunbound-dev liblmdb-dev libpcre2-dev $(BUILD_PACKAGES) \
+	mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps systemd python3 python3-venv openssl strace e2fsprogs mount util-linux libcdb-dev tinycdb ldnsutils xfsprogs
 # What the demonstration and the tests run; release is for packages and benchmarks.
 BIN := .build/debug
 VENV := .build/venv
 
-.PHONY: all build run demo test unit-test system-test crash-test bench bench-short lint format man build-deps test-deps clean
+.PHONY: all build run demo test unit-test system-test crash-test torture bench bench-short lint format man build-deps test-deps clean
 
 all: build
 
@@ -41,7 +40,7 @@ demo: build
 
 test: test-deps
 	$(SWIFT) build $(SWIFT_FLAGS) --build-tests
-	$(MAKE) lint unit-test system-test demo bench-short
+	$(MAKE) lint unit-test system-test crash-test demo bench-short
 
 unit-test:
 	$(SWIFT) test $(SWIFT_FLAGS) --skip-build
@@ -49,9 +48,18 @@ unit-test:
 system-test:
 	$(VENV)/bin/pytest -q -ra Tests/SystemTests $(PYTEST_FLAGS)
 
-# Kills and injected faults; MARTLET_CRASH_TRIALS sets how many for each program.
+# A bounded number of kills, faults and power cuts (these as root only); MARTLET_CRASH_KILLS, _FAULTS, _CUTS and _SEED set them.
 crash-test: test-deps build
 	$(VENV)/bin/pytest -q -ra -s Tests/CrashTests $(PYTEST_FLAGS)
+
+# The same for as long as it is told; the last line is the summary. TORTURE_SEED repeats a run.
+TORTURE_MINUTES ?= 120
+TORTURE_KILLS ?= 2000
+TORTURE_FAULTS ?= 720
+TORTURE_CUTS ?= 500
+torture: test-deps build
+	$(VENV)/bin/python Tests/CrashTests/torture.py --minutes $(TORTURE_MINUTES) --kills $(TORTURE_KILLS) --faults $(TORTURE_FAULTS) \
+	  --cuts $(TORTURE_CUTS) $(if $(TORTURE_SEED),--seed $(TORTURE_SEED))
 
 # Martlet and Debian's Postfix side by side: tables of medians and ratios, and all that was measured as JSON, in .build/bench. The whole takes
 # some 20 minutes; each of these makes it smaller: BENCH_MESSAGES=1000 BENCH_ROUNDS=1 BENCH_KINDS="accept relay local" BENCH_IDLE=1000

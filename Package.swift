@@ -55,6 +55,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CCDB", pkgConfig: "libcdb", providers: [.apt(["libcdb-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         // system
@@ -75,9 +76,9 @@ let package = Package(
         // services
         room("MailLog", ["SystemKit", "MailConfiguration"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
-        room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
+        room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CCDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
-        room("MailQueue", ["SystemKit", "MailModel"]),
+        room("MailQueue", ["SystemKit", "MailModel", "InternetMessage", "MailIPC"]),
         room("MailIPC", ["SystemKit", "MailModel"]),
         room("DNSClient", ["MailModel", "MailIPC"]),
         room("TLS", ["SystemKit", "MailModel", "MailConfiguration"] + nioTLS),
@@ -91,7 +92,7 @@ let package = Package(
             ] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailConfiguration", "MailLog"]),
+        room("Master", ["SystemKit", "MailConfiguration", "MailLog", "MailQueue"]),
         room(
             "SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
@@ -139,7 +140,9 @@ let package = Package(
         tests("MailConfigurationTests", ["MailConfiguration", "SystemKit"]),
         tests("LookupTablesTests", ["LookupTables", "MailConfiguration", "SystemKit"]),
         tests("AddressRoutingTests", ["AddressRouting", "LookupTables", "MailConfiguration", "MailModel"]),
-        tests("MailQueueTests", ["MailQueue", "MailModel", "SystemKit"]),
+        tests(
+            "MailQueueTests", ["MailQueue", "MailIPC", "MailModel", "SystemKit"],
+            resources: [.copy("Samples")]),
         tests("MailIPCTests", ["MailIPC", "MailModel"]),
         tests("MailLogTests", ["MailLog", "MailConfiguration", "SystemKit"]),
         tests("DNSClientTests", ["DNSClient", "MailIPC", "MailModel"]),
@@ -154,7 +157,12 @@ let package = Package(
         tests(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
-        tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
+        tests(
+            "CleanupTests",
+            [
+                "Cleanup", "AddressRouting", "InternetMessage", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue",
+                "ServiceKit", "SystemKit",
+            ] + nio),
         tests(
             "BounceTests",
             ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),
@@ -162,14 +170,14 @@ let package = Package(
         tests(
             "QueueManagerTests",
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
-        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "SystemKit"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "MailQueue", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",
             [
-                "Administration", "MailModel", "MailConfiguration", "SystemKit",
+                "Administration", "MailModel", "MailConfiguration", "MailIPC", "MailQueue", "SystemKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ]

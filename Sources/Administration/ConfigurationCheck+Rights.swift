@@ -37,9 +37,10 @@ extension ConfigurationCheck {
             if isRoot && (status.owner != entry.owner || status.group != entry.group) {
                 warn(path, "belongs to \(status.owner):\(status.group) instead of \(entry.owner):\(entry.group)")
             }
-            if status.mode & 0o777 & ~entry.mode != 0 {
+            // With the sticky bit of maildrop.
+            if status.mode & 0o1777 & ~entry.mode != 0 {
                 warn(path, "its mode \(Self.octal(status.mode)) gives more rights than \(Self.octal(entry.mode))")
-            } else if status.mode & 0o777 != entry.mode {
+            } else if status.mode & 0o1777 != entry.mode {
                 warn(path, "its mode is \(Self.octal(status.mode)) instead of \(Self.octal(entry.mode))")
             }
         }

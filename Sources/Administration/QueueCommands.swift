@@ -11,7 +11,7 @@ struct QueueCommands: ParsableCommand {
         commandName: "queue", abstract: "Show the mail queue and change it.",
         subcommands: [
             QueueListCommand.self, QueueShowCommand.self, QueueHoldCommand.self, QueueReleaseCommand.self, QueueRequeueCommand.self,
-            QueueDeleteCommand.self,
+            QueueDeleteCommand.self, QueueCheckCommand.self,
         ],
         defaultSubcommand: QueueListCommand.self)
 }

@@ -1,35 +1,23 @@
 // The logs of recipients: bounce/ID, defer/ID, trace/ID in the queue directory. One file a message, one line a record.
 //
-// A line is base64 of a checksum and the encoded BounceRecord, between two line feeds. A line that a crash tore is thus cut off from the
-// next one, is recognized by its checksum, and is skipped: nobody was told that it is there. Records of the bounce and trace logs are
-// durable when `append` returns (data synced, and the directory when the file is new); the defer log only informs and is not synced.
+// The form of a line is MailQueue.BounceLogFile's: a line that a crash tore is recognized and skipped. Records of the bounce and trace logs
+// are durable when `append` returns (data synced, and the directory when the file is new); the defer log only informs and is not synced.
 //
 // Several bounce processes may work at a time: every change is made under flock(2) on the file, and a file that was removed while its lock
 // was awaited is opened anew, so that no record goes into a file without a name.
 //
 // Security: the files are ours, but a sick disk may have changed them; what does not check is skipped and counted. Sizes are bounded.
 
-import InternetMessage
 import MailIPC
 import MailModel
 import MailQueue
 import SystemKit
 
-/// What a log holds.
-struct BounceLogContents: Sendable, Equatable {
-    /// The last record of each recipient, in the order in which recipients first occur.
-    var records: [BounceRecord] = []
-    /// Octets of the file; 0 where there is none.
-    var size: Int64 = 0
-    /// Lines that are no record.
-    var damagedLines = 0
-}
-
 /// The blocking operations on logs; for a thread of its own.
 struct BounceLogStore: Sendable {
     private let directories: QueueDirectories
     /// Nothing of ours is longer: 50,000 recipients with long diagnostics stay below it.
-    static let sizeLimit = 256 << 20
+    static let sizeLimit = BounceLogFile.sizeLimit
 
     init(directories: QueueDirectories) { self.directories = directories }
 
@@ -80,7 +68,7 @@ struct BounceLogStore: Sendable {
 
     /// Appends to one file. The directory is the caller's to sync.
     private func append(_ records: [BounceRecord], to path: String, log: BounceLog) throws(SystemError) {
-        let lines = records.flatMap(BounceLogStore.line)
+        let lines = records.flatMap(BounceLogFile.line)
         while true {
             let file = try FileDescriptor.open(path, [.readWrite, .create, .append, .noFollow])
             try file.lockExclusive()
@@ -102,8 +90,8 @@ struct BounceLogStore: Sendable {
     private func compact(_ file: borrowing FileDescriptor, sizeBefore: Int64) throws(SystemError) {
         let size = try file.status().size
         guard size > 65_536, size.leadingZeroBitCount != sizeBefore.leadingZeroBitCount else { return }
-        let all = BounceLogStore.parse(try file.readWhole(size: size))
-        let lines = all.records.flatMap(BounceLogStore.line)
+        let all = BounceLogFile.parse(try file.readWhole(size: size))
+        let lines = all.records.flatMap(BounceLogFile.line)
         guard lines.count < Int(size) / 2 else { return }
         try file.truncate(to: 0)
         try file.writeAll(lines)
@@ -115,7 +103,7 @@ struct BounceLogStore: Sendable {
         guard try Files.exists(path) else { return BounceLogContents() }
         let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
         let bytes = try file.readWhole(size: try file.status().size)
-        return BounceLogStore.parse(bytes)
+        return BounceLogFile.parse(bytes)
     }
 
     /// Removes a log unless it has grown since it was read.
@@ -173,40 +161,6 @@ struct BounceLogStore: Sendable {
         } catch  where error.isNotFound {
             return
         }
-    }
-
-    /// A record as it stands in the file.
-    static func line(_ record: BounceRecord) -> [UInt8] {
-        let body = record.encoded
-        var encoder = ByteEncoder(reserving: body.count + 4)
-        encoder.put(CRC32C.checksum(body))
-        encoder.put(raw: body)
-        return [10] + Base64.encode(encoder.bytes) + [10]
-    }
-
-    static func parse(_ bytes: [UInt8]) -> BounceLogContents {
-        var contents = BounceLogContents(size: Int64(bytes.count))
-        var positions: [EnvelopeRecipient: Int] = [:]
-        for line in bytes.split(separator: 10) {
-            guard let record = record(line) else {
-                contents.damagedLines += 1
-                continue
-            }
-            if let position = positions[record.recipient] {
-                contents.records[position] = record
-            } else {
-                positions[record.recipient] = contents.records.count
-                contents.records.append(record)
-            }
-        }
-        return contents
-    }
-
-    private static func record(_ line: ArraySlice<UInt8>) -> BounceRecord? {
-        guard let bytes = Base64.decode(line), bytes.count > 4 else { return nil }
-        var decoder = ByteDecoder(bytes)
-        guard let checksum = try? decoder.take(UInt32.self), checksum == CRC32C.checksum(bytes[4...]) else { return nil }
-        return try? BounceRecord(decoding: bytes[4...])
     }
 }
 

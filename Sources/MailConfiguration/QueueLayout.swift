@@ -1,6 +1,11 @@
 // The directories of the queue with their owners and modes, made where they are missing.
 //
-// Security: modes are set explicitly, whatever the umask is. What exists is left as the administrator made it.
+// Security: modes are set explicitly, whatever the umask is. What exists is left as the administrator made it, with one exception: `maildrop`.
+//
+// maildrop is 1770, and not 0730 as an earlier version made it (and 1730 as in Postfix), because `postdrop` must be able to open the
+// directory: fsync(2) on the directory is the only portable way to make a new name durable, and exit status 0 of sendmail rests on it. What
+// the read bit gives away are names made of time and inode number, and only to holders of the group, which are `postdrop` and `postqueue`;
+// the sticky bit keeps a subverted one from removing or replacing what others submitted.
 
 public import SystemKit
 
@@ -16,14 +21,13 @@ public struct QueueLayout: Sendable {
 
     /// Who owns the queue. In a private instance that is whoever runs it, in every role.
     public struct Owners: Sendable {
-        let root: (user: UInt32, group: UInt32)
-        let mail: (user: UInt32, group: UInt32)
-        let networkGroup: UInt32
-        let submissionGroup: UInt32
+        public let root: (user: UInt32, group: UInt32)
+        public let mail: (user: UInt32, group: UInt32)
+        public let networkGroup: UInt32
+        public let submissionGroup: UInt32
 
-        public init(
-            root: (user: UInt32, group: UInt32), mail: (user: UInt32, group: UInt32), networkGroup: UInt32, submissionGroup: UInt32
-        ) {
+        public init(root: (user: UInt32, group: UInt32), mail: (user: UInt32, group: UInt32), networkGroup: UInt32, submissionGroup: UInt32)
+        {
             self.root = root
             self.mail = mail
             self.networkGroup = networkGroup
@@ -39,8 +43,7 @@ public struct QueueLayout: Sendable {
             ["incoming", "deferred", "hold", "corrupt", "bounce", "defer", "trace"].map {
                 Entry(name: $0, mode: 0o700, owner: mail.user, group: mail.group)
             } + [
-                // postdrop, set-gid to the submission group, may create files here and see none.
-                Entry(name: "maildrop", mode: 0o730, owner: mail.user, group: owners.submissionGroup),
+                Entry(name: "maildrop", mode: 0o1770, owner: mail.user, group: owners.submissionGroup),
                 // Programs that talk to the network reach their services here, and own nothing.
                 Entry(name: "private", mode: 0o710, owner: mail.user, group: owners.networkGroup),
                 Entry(name: "public", mode: 0o710, owner: mail.user, group: owners.submissionGroup),
@@ -82,23 +85,47 @@ public struct QueueLayout: Sendable {
             root: (0, 0), mail: (mail.uid, mail.gid), networkGroup: network.gid, submissionGroup: submission.gid)
     }
 
-    /// Makes what is missing. The queue directory itself too, but not what is above it.
+    /// Makes what is missing, durably. The queue directory itself too, but not what is above it.
     public func make(in queueDirectory: String) throws(SystemError) {
-        try Self.make(queueDirectory, mode: 0o755, owner: nil)
-        for entry in entries {
-            try Self.make("\(queueDirectory)/\(entry.name)", mode: entry.mode, owner: (entry.owner, entry.group))
+        var hasChanged = try Self.make(queueDirectory, mode: 0o755, owner: nil)
+        if hasChanged, let slash = queueDirectory.lastIndex(of: "/") {
+            // Without its name there is no queue after a power failure, however durable its files are.
+            try Files.synchronizeDirectory(slash == queueDirectory.startIndex ? "/" : String(queueDirectory[..<slash]))
         }
+        for entry in entries {
+            let path = "\(queueDirectory)/\(entry.name)"
+            if try Self.make(path, mode: entry.mode, owner: (entry.owner, entry.group)) { hasChanged = true }
+        }
+        if hasChanged { try Files.synchronizeDirectory(queueDirectory) }
+        try makeReadableForItsGroup("\(queueDirectory)/maildrop")
     }
 
-    private static func make(_ path: String, mode: UInt32, owner: (user: UInt32, group: UInt32)?) throws(SystemError) {
+    /// The maildrop of an earlier version: `postdrop` cannot make a submission durable in it.
+    private func makeReadableForItsGroup(_ maildrop: String) throws(SystemError) {
+        let status = try Files.linkStatus(of: maildrop)
+        let mine = Privileges.isRoot || status.owner == Privileges.effectiveUser
+        guard mine, status.isDirectory, status.mode == 0o730 || status.mode == 0o1730 else { return }
+        try Files.changeMode(maildrop, 0o1770)
+    }
+
+    /// Whether it had to be made.
+    @discardableResult
+    private static func make(_ path: String, mode: UInt32, owner: (user: UInt32, group: UInt32)?) throws(SystemError) -> Bool {
         do throws(SystemError) {
             try Files.makeDirectory(path, mode: 0o700)
         } catch {
-            if error.isAlreadyThere { return }
+            if error.isAlreadyThere { return false }
             throw error
         }
         // Only root may give away; a private instance keeps what it made.
         if let owner, Privileges.isRoot { try Files.changeOwner(path, owner: owner.user, group: owner.group) }
         try Files.changeMode(path, mode)
+        return true
+    }
+
+    /// Makes one directory that is missing, durably.
+    public static func make(_ entry: Entry, in queueDirectory: String) throws(SystemError) {
+        try make("\(queueDirectory)/\(entry.name)", mode: entry.mode, owner: (entry.owner, entry.group))
+        try Files.synchronizeDirectory(queueDirectory)
     }
 }

@@ -3,6 +3,7 @@
 
 import MailConfiguration
 import MailLog
+import MailQueue
 import SystemKit
 
 /// The program `master`.
@@ -46,19 +47,29 @@ public enum MasterProgram {
         if options.isTest { return test(configuration) }
 
         let log = makeLog(configuration.main, isDebugging: options.isDebugging)
-        do throws(SystemError) {
+        func fail(_ reason: String) -> Int32 {
+            log.fatal(reason)
+            if !options.isDebugging { print("fatal: \(reason)") }
+            return Exit.system
+        }
+        do throws(QueueFormatError) {
+            // Before anything is made or taken: an old program must not touch what a newer one wrote.
+            try QueueFormat.check(configuration.queueDirectory)
+        } catch {
+            return fail(error.description)
+        }
+        do {
             Files.setCreationMask(0o077)
             try ResourceLimits.raiseOpenFiles()
             try layout.make(in: configuration.queueDirectory)
+            try QueueFormat.mark(configuration.queueDirectory)
             try Files.changeDirectory(to: configuration.queueDirectory)
             let lock = try MasterLock(queueDirectory: configuration.queueDirectory)
             try serve(configuration, log: log, options: options)
             withExtendedLifetime(lock) {}
             return 0
         } catch {
-            log.fatal(error.description)
-            if !options.isDebugging { print("fatal: \(error)") }
-            return Exit.system
+            return fail("\(error)")
         }
     }
 

@@ -183,6 +183,11 @@ struct Supervisor {
         if isStopping && status == .killed(signal: Signal.terminate.rawValue) { return [] }
         var warnings = ["process \(service.policy.command) pid \(pid) \(Self.text(status))"]
         if isStopping || child.isDraining { return warnings }
+        // Work may wait that nobody will tell it of again: the queue, for qmgr. It must not wait for the next turn, minutes away.
+        defer {
+            let next = services[child.key]?.throttledUntil ?? now
+            if service.policy.wakeup > 0 { services[child.key]?.nextWakeup = next }
+        }
         if !child.hasReported {
             throttle(child.key, now: now)
             return warnings + ["\(service.policy.command): bad command startup -- throttling"]

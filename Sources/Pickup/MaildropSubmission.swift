@@ -21,6 +21,8 @@ final class MaildropSubmission: Sendable {
     private let hostName: String
     /// cleanup could not be reached: the rest of this round would fail, too.
     var isCleanupDown = false
+    /// Files of this round that are to be tried again.
+    var keptCount = 0
     /// Files that are dealt with and would not go away: only their removal is tried again, or a sick disk would send them once a minute.
     private var finished: Set<QueueID> = []
     /// How many of the messages in a file cleanup has taken.
@@ -64,8 +66,10 @@ final class MaildropSubmission: Sendable {
         } catch Obstacle.corrupt(let reason) {
             setAside(id, reason)
         } catch Obstacle.later(let reason) {
+            keptCount += 1
             log.warning("\(id): maildrop file is kept: \(reason)")
         } catch {
+            keptCount += 1
             log.warning("\(id): maildrop file is kept: \(error)")
         }
     }

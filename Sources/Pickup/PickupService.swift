@@ -26,6 +26,9 @@ final class PickupService: ServiceHandler {
     /// Messages on their way to cleanup at a time: enough for its group commit to be worth while.
     private static let concurrency = 32
     private static let scanInterval = TimeAmount.seconds(60)
+    /// What had to be kept, because cleanup died or the disk is full, is tried again soon, and less and less soon: seconds.
+    private var retryDelay: Int64 = 1
+    private var isRetryPlanned = false
     /// The age at which an unfinished file is left over from a crash, in microseconds.
     private static let staleAge: Int64 = 86_400_000_000
 
@@ -87,6 +90,20 @@ final class PickupService: ServiceHandler {
         }
         for worker in workers { await worker.value }
         submission.isCleanupDown = false
+        if submission.keptCount > 0 { planRetry() } else { retryDelay = 1 }
+        submission.keptCount = 0
+    }
+
+    private func planRetry() {
+        guard !isRetryPlanned, !isDraining else { return }
+        isRetryPlanned = true
+        ServiceActor.loop.scheduleTask(in: .seconds(retryDelay)) { [self] in
+            ServiceActor.assumeIsolated {
+                isRetryPlanned = false
+                wakeUp()
+            }
+        }
+        retryDelay = min(retryDelay * 2, 60)
     }
 
     private func nextWaiting() -> QueueID? {

@@ -27,6 +27,8 @@ public struct QueueManagerResources: Sendable {
 public enum QueueManagerService {
     /// Opens tables and takes the lock, waiting for a predecessor that still finishes its deliveries.
     public static func prepare(_ context: ServiceContext) throws -> QueueManagerResources {
+        // master has looked, too; but nobody is to move a file of a newer queue, however this program was started.
+        try QueueFormat.check(context.queueDirectory)
         var lock: Int32 = -1
         if !context.options.checksOnly {
             let directory = try FileDescriptor.open(

@@ -144,6 +144,8 @@ struct Acceptor {
         empty(room)
         ServiceActor.start {
             await Handlers.current?.drain()
+            // The last things that were said: an answer, or a notice to qmgr, without which a message waits for the next scan.
+            EndOfTurn.flush()
             context.log.flush()
             ProcessSpawn.exit(0)
         }

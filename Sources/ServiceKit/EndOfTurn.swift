@@ -30,10 +30,11 @@ enum EndOfTurn {
     private static func order() {
         guard !isOrdered else { return }
         isOrdered = true
-        ServiceActor.loop.execute { ServiceActor.assumeIsolated { run() } }
+        ServiceActor.loop.execute { ServiceActor.assumeIsolated { flush() } }
     }
 
-    private static func run() {
+    /// Makes the calls now: before the program ends there may be no end of this turn.
+    static func flush() {
         isOrdered = false
         let (lines, frames) = (logs, writes)
         logs.removeAll(keepingCapacity: true)

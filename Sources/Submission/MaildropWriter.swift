@@ -1,8 +1,8 @@
 // Puts one submission into `maildrop` so that it is there after a power failure: exit status 0 of sendmail rests on this file.
 //
 // Order: write under a name that pickup does not look at, fdatasync, rename to a queue id, sync of the directory. `postdrop` is in the
-// group that may write `maildrop`; where it may not read it, the directory cannot be opened for syncing, and an fsync of the renamed file
-// takes its place (ext4, XFS and Btrfs commit the rename with the inode).
+// group that may write `maildrop` and read it (QueueLayout says why). Where it may not, the submission is refused: that an fsync of the file
+// also commits its new name is a property of some file systems and a promise of none, and nobody would notice before the power fails.
 
 import MailModel
 import MailQueue
@@ -35,7 +35,7 @@ struct MaildropWriter: ~Copyable {
         let path = "\(directory)/\(id.text)"
         try Files.rename(temporaryPath, path)
         do throws(SystemError) {
-            try synchronizeName()
+            try Files.synchronizeDirectory(directory)
         } catch {
             // Not known to be durable: it must not be delivered and reported as failed both.
             try? Files.unlink(path)
@@ -44,23 +44,9 @@ struct MaildropWriter: ~Copyable {
         return id
     }
 
-    private func synchronizeName() throws(SystemError) {
-        do throws(SystemError) {
-            try Files.synchronizeDirectory(directory)
-        } catch {
-            guard error.isPermissionDenied else { throw error }
-            try file.synchronize()
-        }
-    }
-
     /// Removes the unfinished file.
     func abandon() {
         // What cannot be removed now pickup removes in a day.
         try? Files.unlink(temporaryPath)
     }
-}
-
-extension SystemError {
-    /// EACCES or EPERM.
-    var isPermissionDenied: Bool { errno == 13 || errno == 1 }
 }

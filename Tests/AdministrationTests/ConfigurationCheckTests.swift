@@ -105,7 +105,7 @@ import Testing
             warnings.contains { $0.hasPrefix("\(instance.path)/main.cf:5: virtual_alias_maps: ") && $0.contains("is newer than the table") }
         )
         #expect(warnings.contains("\(instance.path)/queue/incoming: its mode 0755 gives more rights than 0700"))
-        #expect(warnings.contains("\(instance.path)/queue/maildrop: its mode is 0700 instead of 0730"))
+        #expect(warnings.contains("\(instance.path)/queue/maildrop: its mode is 0700 instead of 01770"))
         #expect(!warnings.contains { $0.contains("/queue/pid") })
     }
 

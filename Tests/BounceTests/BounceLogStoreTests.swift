@@ -36,7 +36,7 @@ import Testing
     @Test func aTornLineCostsOnlyItself() throws {
         #expect(store.append([QueueFixture.record(to: "a@x")]) == [nil])
         let path = store.path(.bounce, id)
-        let torn = BounceLogStore.line(QueueFixture.record(to: "torn@x")).dropLast(7)
+        let torn = BounceLogFile.line(QueueFixture.record(to: "torn@x")).dropLast(7)
         let file = try FileDescriptor.open(path, [.writeOnly, .append])
         try file.writeAll(Array(torn) + [0, 0, 0])
         #expect(store.append([QueueFixture.record(to: "b@x")]) == [nil])
@@ -46,15 +46,15 @@ import Testing
     }
 
     @Test func everyCutOfAFileIsReadWithoutTrap() {
-        let bytes = ["a@x", "b@x", "c@x"].flatMap { BounceLogStore.line(QueueFixture.record(to: $0)) }
+        let bytes = ["a@x", "b@x", "c@x"].flatMap { BounceLogFile.line(QueueFixture.record(to: $0)) }
         for length in 0...bytes.count {
-            let contents = BounceLogStore.parse(Array(bytes[..<length]))
+            let contents = BounceLogFile.parse(Array(bytes[..<length]))
             #expect(contents.records.count + contents.damagedLines <= 3)
         }
         for position in bytes.indices {
             var changed = bytes
             changed[position] ^= 0x11
-            #expect(BounceLogStore.parse(changed).records.count <= 3)
+            #expect(BounceLogFile.parse(changed).records.count <= 3)
         }
     }
 

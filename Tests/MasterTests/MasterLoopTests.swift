@@ -1,5 +1,6 @@
 import MailConfiguration
 import MailLog
+import MailQueue
 import SystemKit
 import Testing
 
@@ -221,7 +222,7 @@ private final class Instance {
     @Test func theQueueGetsItsDirectories() throws {
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: [:])
         try instance.start()
-        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o710), ("public", 0o710), ("pid", 0o755)]
+        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o1770), ("private", 0o710), ("public", 0o710), ("pid", 0o755)]
             as [(String, UInt32)]
         {
             #expect(try Files.status(of: "\(instance.root)/q/\(name)").mode == mode)

@@ -41,6 +41,33 @@ import Testing
         #expect(!supervisor.childReported(10, .taken, now: Supervisor.limitWarningInterval).isEmpty)
     }
 
+    @Test func aServiceThatIsWokenAndFailsIsWokenAtOnce() {
+        var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 300), policy(smtp)], now: 0)
+        #expect(supervisor.takeDueWakeups(now: 0) == [qmgr])
+        for (pid, key) in [(10, qmgr), (11, smtp)] as [(Int32, ServiceKey)] {
+            supervisor.childStarted(pid, of: key, now: 0)
+            _ = supervisor.childReported(pid, .available, now: 0)
+        }
+        #expect(supervisor.nextDeadline(now: 1) == 300 * Self.second)
+        _ = supervisor.childEnded(10, .killed(signal: 9), now: 5 * Self.second)
+        _ = supervisor.childEnded(11, .killed(signal: 9), now: 5 * Self.second)
+        // qmgr's queue is not looked at unless somebody starts it; for smtp the next connection does.
+        #expect(supervisor.takeDueWakeups(now: 5 * Self.second) == [qmgr])
+        #expect(supervisor.takeDueWakeups(now: 6 * Self.second) == [])
+    }
+
+    @Test func aServiceThatIsLeftAloneIsWokenAfterwards() {
+        var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 300, throttle: 7)], now: 0)
+        _ = supervisor.takeDueWakeups(now: 0)
+        supervisor.childStarted(10, of: qmgr, now: 0)
+        // It never said that it works.
+        _ = supervisor.childEnded(10, .exited(1), now: Self.second)
+        #expect(supervisor.takeDueWakeups(now: 7 * Self.second) == [])
+        #expect(supervisor.nextDeadline(now: 7 * Self.second) == 8 * Self.second)
+        #expect(supervisor.takeDueWakeups(now: 8 * Self.second) == [qmgr])
+        #expect(supervisor.mayStart(qmgr, now: 8 * Self.second))
+    }
+
     @Test func noLimitMeansNoLimit() {
         var supervisor = Supervisor(policies: [policy(smtp, limit: nil)], now: 0)
         for pid in 10..<200 as Range<Int32> {

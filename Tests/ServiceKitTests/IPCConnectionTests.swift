@@ -47,6 +47,23 @@ private final class TestServer {
         connections.append(server)
         return try await client
     }
+
+    /// What a client meets whose service dies as soon as the connection is there.
+    func connectAndDie(reading: Bool) async throws -> IPCConnection {
+        // No deadline: if the death is not noticed the time limit of the suite is what ends this.
+        async let client = IPCConnection.connect(path: path, protocol: protocolUnderTest, deadline: .distantFuture)
+        await Task.yield()
+        var accepted: Int32 = -1
+        while accepted < 0 {
+            if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
+        }
+        if reading, let side = IPCPreambleReader.read(from: accepted, patience: 5000), side >= 0 {
+            _ = SystemKit.FileDescriptor(owning: side)
+        }
+        // The kernel closes everything of a process that was killed.
+        _ = SystemKit.FileDescriptor(owning: accepted)
+        return try await client
+    }
 }
 
 @ServiceActor
@@ -139,6 +156,12 @@ struct IPCConnectionTests {
         await #expect(throws: IPCError.self) { _ = try await stream.receive(deadline: soon) }
         #expect(client.closed != nil)
         #expect(throws: IPCError.self) { _ = try client.open() }
+    }
+
+    /// Also with bytes of ours unread, which makes the end a reset.
+    @Test(arguments: [true, false]) func aServiceThatDiesBeforeItIsReadyIsNoticedAtOnce(reading: Bool) async throws {
+        let server = try TestServer()
+        await #expect(throws: IPCError.self) { _ = try await server.connectAndDie(reading: reading) }
     }
 
     @Test func drainingFinishesWhatIsUnderWay() async throws {
