@@ -100,8 +100,10 @@ extension Parameters {
         ],
         programs: "", "The syslog facility.")
     public static let maillogFile = Parameter.string(
-        "maillog_file", "", programs: "", "A file for log lines in place of syslog; /dev/stdout writes to standard output.",
-        discussion: "The file's name must begin with a prefix from maillog_file_prefixes.")
+        "maillog_file", "", programs: "", "A file for log lines in place of syslog; /dev/stdout stands for standard output.",
+        discussion:
+            "The file's name must begin with a prefix from maillog_file_prefixes. Standard output is that of whoever started master, "
+            + "which has to stay in the foreground for it (martlet start --foreground), as in a container.")
     public static let maillogFormat = Parameter.words(
         "maillog_format", "classic", of: ["classic", "json"], programs: "",
         "How lines in maillog_file look: as Postfix writes them, or as JSON objects.",

@@ -11,6 +11,9 @@ import SystemKit
 final class LogSink: Sendable {
     private enum Form: Sendable { case syslog(String), journal(String), file(String), json(String), stderr }
 
+    /// The file name that stands for the standard output of whoever started master.
+    private static let standardOutput = "/dev/stdout"
+
     private let form: Form
     private let facility: Int
     /// Whether facts are written; where they are not, nobody has to make them.
@@ -27,6 +30,8 @@ final class LogSink: Sendable {
     }
     private let outlet: Mutex<Outlet>
     private static let gatherLimit = 65_536
+    /// Several programs write to one pipe, where only writes up to PIPE_BUF stay whole: no lines gather there.
+    private let isShared: Bool
     private let processID: Int32
     private let host: String
     private let clock: @Sendable () -> Int64
@@ -38,6 +43,11 @@ final class LogSink: Sendable {
             switch form {
             case .journal, .json: true
             case .syslog, .file, .stderr: false
+            }
+        isShared =
+            switch form {
+            case .file(Self.standardOutput), .json(Self.standardOutput): true
+            default: false
             }
         outlet = Mutex(Outlet(descriptor: descriptor))
         self.processID = processID
@@ -73,6 +83,9 @@ final class LogSink: Sendable {
     private static func openDescriptor(_ form: Form) throws(SystemError) -> Int32 {
         switch form {
         case .syslog(let path), .journal(let path): try Sockets.connectUnix(path: path, kind: .datagram).release()
+        // By its descriptor: a socket or a pipe of somebody else's cannot be opened by that name.
+        case .file(standardOutput), .json(standardOutput):
+            try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.duplicate().release() }
         case .file(let path), .json(let path): try FileDescriptor.open(path, [.writeOnly, .create, .append], mode: 0o640).release()
         case .stderr: 2
         }
@@ -80,6 +93,7 @@ final class LogSink: Sendable {
 
     func reopen() throws(SystemError) {
         switch form {
+        case .file(Self.standardOutput), .json(Self.standardOutput): return
         case .file, .json: break
         case .syslog, .journal, .stderr: return
         }
@@ -116,12 +130,12 @@ final class LogSink: Sendable {
             append(Array("\(tag)[\(processID)]: \(text)\n".utf8), isUrgent: true)
         case .file:
             append(
-                LogLine.file(prefix: filePrefix(), tag: tag, processID: processID, text: text), isUrgent: severity == .critical)
+                LogLine.file(prefix: filePrefix(), tag: tag, processID: processID, text: text), isUrgent: severity == .critical || isShared)
         case .json:
             append(
                 StructuredLine.json(
                     microseconds: clock(), host: host, tag: tag, processID: processID, severity: severity, text: text, fields: fields),
-                isUrgent: severity == .critical)
+                isUrgent: severity == .critical || isShared)
         case .syslog(let path):
             send(
                 LogLine.syslog(

@@ -46,11 +46,12 @@ final class ChildProcess {
     ///   - lock: the descriptor of the service's lock, which the child keeps open behind its listeners.
     ///   - configuration: what master has checked, as ``ConfigurationSnapshot`` encodes it.
     ///   - lifetime: the reading end of the pipe whose writing end only master has.
+    ///   - inheritsStandardOutput: for a log that goes there.
     ///   - inheritsStandardError: for debugging: standard error is master's own.
     static func start(
         _ service: ServiceDefinition, listeners: [Int32], lock: Int32?, configuration: Int32, lifetime: Int32,
         environment: [(String, String)],
-        inheritsStandardError: Bool
+        inheritsStandardOutput: Bool, inheritsStandardError: Bool
     ) throws(SystemError) -> ChildProcess {
         let null = try FileDescriptor.open("/dev/null", .readWrite)
         let statusEnds = try FileDescriptor.pipe().release()
@@ -62,7 +63,7 @@ final class ChildProcess {
         try statusReader.setNonBlocking(true)
         try errorReader.setNonBlocking(true)
         var descriptors: [(from: Int32, to: Int32)] = [
-            (null.rawValue, 0), (null.rawValue, 1), (inheritsStandardError ? 2 : errorWriter.rawValue, 2),
+            (null.rawValue, 0), (inheritsStandardOutput ? 1 : null.rawValue, 1), (inheritsStandardError ? 2 : errorWriter.rawValue, 2),
             (statusWriter.rawValue, statusDescriptor), (lifetime, lifetimeDescriptor),
             (configuration, configurationDescriptor),
         ]

@@ -182,7 +182,7 @@ final class MasterLoop {
             let child = try ChildProcess.start(
                 service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue,
                 configuration: configurationMemory.rawValue, lifetime: lifetime.read.rawValue, environment: environment,
-                inheritsStandardError: isDebugging)
+                inheritsStandardOutput: configuration.main[Parameters.maillogFile] == "/dev/stdout", inheritsStandardError: isDebugging)
             children[child.pid] = child
             supervisor.childStarted(child.pid, of: key, now: clock())
         } catch {

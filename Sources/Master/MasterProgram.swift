@@ -98,7 +98,9 @@ public enum MasterProgram {
     }
 
     private static func makeLog(_ main: Configuration, isDebugging: Bool) -> MailLog {
-        MailLog(program: "master", configuration: main, destination: isDebugging ? .stderr : nil)
+        MailLog(
+            program: "master", configuration: main,
+            destination: isDebugging && main[Parameters.maillogFile] != "/dev/stdout" ? .stderr : nil)
     }
 
     /// Every error, on standard error and in the log that is left when main.cf cannot be trusted: the system's.

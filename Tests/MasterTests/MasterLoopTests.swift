@@ -146,8 +146,9 @@ private final class Instance {
         #expect(try !other.tryLockExclusive())
     }
 
-    /// Copies the configuration it was given, and lives until master goes.
-    static let copying = "/bin/cat <&5 > \"$0.new\"; mv \"$0.new\" \"$0.got\"; printf A >&3; exec /bin/cat <&4"
+    /// Copies the configuration it was given, and lives until master goes. The descriptor's position is shared by all children (ServiceKit
+    /// reads without one), so that it is opened anew.
+    static let copying = "/bin/cat /proc/self/fd/5 > \"$0.new\"; mv \"$0.new\" \"$0.got\"; printf A >&3; exec /bin/cat <&4"
 
     @Test func aBadReloadKeepsTheOldConfigurationAlsoForLaterChildren() throws {
         let instance = try Instance(

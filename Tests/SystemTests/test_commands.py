@@ -494,3 +494,32 @@ def test_facts_beside_the_classic_line(story, form):
     note = only(event("notification", queue_id=failed["queue_id"]))
     assert event("removed", queue_id=note["notification_id"]) and event("removed", queue_id=failed["queue_id"])[0]["age"] > 0
     assert only(event("pickup"))["uid"] == os.getuid()
+
+
+def test_a_container_reads_the_log_from_standard_output(story):
+    host = story.host("sender.test", users=["anna"], main={"maillog_file": "/dev/stdout", "maillog_format": "json"}).start()
+    host.send("phil@sender.test", ["anna@sender.test"], HEADER.format("out") + "x\r\n")
+    host.wait_for_mail("anna")
+    host.wait_until_empty()
+    host.martlet("reload", check=0)
+    host.send("phil@sender.test", ["anna@sender.test"], HEADER.format("again") + "x\r\n")
+    host.wait_for_mail("anna", 2)
+    host.wait_until_empty()
+    host.stop()
+    entries = [json.loads(line) for line in host.process.stdout.read().splitlines()]
+    assert {"master", "smtpd", "cleanup", "qmgr", "local"} <= {e["program"] for e in entries}
+    assert sum(e.get("status") == "sent" for e in entries) == 2
+
+
+def test_commands_of_users_get_the_environment_that_is_exported(story):
+    host = story.host("sender.test", users=["anna"])
+    host.set(export_environment="LANG=C, { MARK = a b }, PATH=/bin:/usr/bin, ABSENT", alias_maps=f"texthash:{host.config}/aliases")
+    host.aliases["cmd"] = f'"|/usr/bin/env > {host.mail}/environment.new; mv {host.mail}/environment.new {host.mail}/environment"'
+    host.write_configuration()
+    host.start()
+    host.sendmail("-f", "phil@sender.test", "cmd", stdin=b"Subject: x\n\nx\n")
+    found = host.mail / "environment"
+    wait_until(found.exists, "the command has run", context=host.explain)
+    lines = found.read_text().splitlines()
+    assert {"LANG=C", "MARK=a b", "PATH=/bin:/usr/bin", "SENDER=phil@sender.test"} <= set(lines), lines
+    assert not any(line.startswith(("ABSENT", "MAIL_CONFIG", "SWIFT_")) for line in lines), lines

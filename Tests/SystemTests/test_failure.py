@@ -385,7 +385,8 @@ def test_silent_clients_on_the_sockets_of_programs_hold_nobody_up(alone):
     for name in ("public/cleanup", "public/qmgr", "private/bounce", "public/pickup"):
         for _ in range(80):
             s = socket.socket(socket.AF_UNIX)
-            s.connect(str(alone.queue / name))
+            # The port may be open a moment before these are.
+            wait_until(lambda: s.connect_ex(str(alone.queue / name)) == 0, f"{name} takes connections", context=alone.explain)
             silent.append(s)
     with smtplib.SMTP("127.0.0.1", alone.port, timeout=PATIENCE) as client:
         client.sendmail("phil@sender.test", ["anna@sender.test", "postmaster@sender.test"], HEADER.format("speaks") + "x\r\n")
