@@ -55,6 +55,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "CCDB", pkgConfig: "libcdb", providers: [.apt(["libcdb-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         // system
@@ -75,7 +76,7 @@ let package = Package(
         // services
         room("MailLog", ["SystemKit", "MailConfiguration"]),
         room("MailConfiguration", ["SystemKit", "MailModel"]),
-        room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CPCRE2"]),
+        room("LookupTables", ["SystemKit", "MailModel", "MailConfiguration", "CLMDB", "CCDB", "CPCRE2"]),
         room("AddressRouting", ["SystemKit", "MailModel", "MailConfiguration", "LookupTables"]),
         room("MailQueue", ["SystemKit", "MailModel", "InternetMessage", "MailIPC"]),
         room("MailIPC", ["SystemKit", "MailModel"]),
@@ -156,7 +157,12 @@ let package = Package(
         tests(
             "SMTPClientTests",
             ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
-        tests("CleanupTests", ["Cleanup", "MailModel", "InternetMessage"]),
+        tests(
+            "CleanupTests",
+            [
+                "Cleanup", "AddressRouting", "InternetMessage", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue",
+                "ServiceKit", "SystemKit",
+            ] + nio),
         tests(
             "BounceTests",
             ["Bounce", "DeliveryStatus", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "ServiceKit", "SystemKit"]),

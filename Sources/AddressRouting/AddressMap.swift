@@ -19,7 +19,7 @@ struct AddressMap: Sendable {
 
     /// The first key with a value. In order: `user+ext@domain`, `user@domain`, `user+ext`, `user` (these two only for domains of this
     /// system), `@domain` (virtual(5), "TABLE SEARCH ORDER").
-    func find(_ address: MailAddress, delimiters: [UInt8], isLocalDomain: Bool) throws(LookupError) -> Match? {
+    func find(_ address: MailAddress, delimiters: RecipientDelimiter, isLocalDomain: Bool) throws(LookupError) -> Match? {
         let split = AddressExtension.split(address.localPart, delimiters: delimiters)
         let domain = address.domain.isEmpty ? [] : [UInt8(ascii: "@")] + address.domain
         if let value = try tables.lookup(address.localPart + domain) { return Match(value: value, unmatchedExtension: []) }

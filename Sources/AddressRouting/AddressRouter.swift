@@ -3,7 +3,7 @@
 //
 // Security: recipients are bytes of peers; table values are of the administrator, and bounded by their users. A table that cannot be read
 // defers; it never makes a recipient unknown and never sends mail another way (DESIGN.md, section 1.2).
-// Limits: no sender-dependent routing, no relocated_maps; an `@` within a quoted local-part is no route (`resolve_dequoted_address`).
+// Limits: no sender-dependent routing, no relocated_maps; an `@` within a quoted local-part is no route.
 
 public import LookupTables
 public import MailConfiguration
@@ -44,7 +44,10 @@ public struct AddressRouter: Sendable {
     public func resolve(_ recipient: MailAddress) -> RoutingResult {
         let recipient = complete(recipient.isNull ? settings.emptyAddressRecipient : recipient)
         // RFC 3463 section 3.2, X.1.3: bad destination mailbox address syntax.
-        guard !recipient.localPart.isEmpty, DomainSyntax.isRoutable(recipient.domain) else {
+        // allow_min_user: a name that begins with `-` could be taken for an option by a command that is called with it.
+        guard !recipient.localPart.isEmpty, settings.allowsMinUser || recipient.localPart.first != UInt8(ascii: "-"),
+            DomainSyntax.isRoutable(recipient.domain)
+        else {
             return .failed(EnhancedStatusCode(5, 1, 3), "bad address syntax")
         }
         do throws(LookupError) {

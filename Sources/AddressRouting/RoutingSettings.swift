@@ -9,12 +9,13 @@ struct RoutingSettings: Sendable {
     let hostName: String
     let origin: [UInt8]
     let completion: AddressCompletion
-    let delimiters: [UInt8]
+    let delimiters: RecipientDelimiter
     /// Who gets mail to the null address.
     let emptyAddressRecipient: MailAddress
     /// The sender of notifications about notifications; its local-part always exists.
     let doubleBounceSender: [UInt8]
     let ownAddresses: OwnAddresses
+    let allowsMinUser: Bool
 
     let localDomains: MatchList
     let virtualAliasDomains: MatchList
@@ -32,6 +33,11 @@ struct RoutingSettings: Sendable {
     let localRecipients: AddressMap
     let virtualMailboxes: AddressMap
     let relayRecipients: AddressMap
+    let canonical: CanonicalSettings
+    /// `always_bcc`; nil for nobody.
+    let alwaysBcc: MailAddress?
+    let senderBcc: AddressMap
+    let recipientBcc: AddressMap
 
     let expansionLimit: Int
     let recursionLimit: Int
@@ -53,9 +59,12 @@ struct RoutingSettings: Sendable {
             domainForShortNames: configuration[Parameters.appendDotMydomain] ? Array(configuration[Parameters.mydomain].utf8) : nil,
             appendsOrigin: configuration[Parameters.appendAtMyorigin], swapsBangPath: configuration[Parameters.swapBangpath],
             allowsPercentHack: configuration[Parameters.allowPercentHack])
-        delimiters = Array(configuration[Parameters.recipientDelimiter].utf8)
+        delimiters = RecipientDelimiter(
+            characters: Array(configuration[Parameters.recipientDelimiter].utf8),
+            keepsListNames: configuration[Parameters.ownerRequestSpecial])
         emptyAddressRecipient = MailAddress(configuration[Parameters.emptyAddressRecipient])
         doubleBounceSender = MailAddress(configuration[Parameters.doubleBounceSender]).localPart
+        allowsMinUser = configuration[Parameters.allowMinUser]
         self.ownAddresses = OwnAddresses(
             interfaces: configuration[Parameters.inetInterfaces], proxies: configuration[Parameters.proxyInterfaces],
             system: { ownAddresses ?? InterfaceAddresses.all() })
@@ -77,6 +86,11 @@ struct RoutingSettings: Sendable {
         localRecipients = AddressMap(tables: tables(Parameters.localRecipientMaps))
         virtualMailboxes = AddressMap(tables: tables(Parameters.virtualMailboxMaps))
         relayRecipients = AddressMap(tables: tables(Parameters.relayRecipientMaps))
+        canonical = CanonicalSettings(configuration)
+        let always = configuration[Parameters.alwaysBcc]
+        alwaysBcc = always.isEmpty ? nil : MailAddress(always)
+        senderBcc = AddressMap(tables: tables(Parameters.senderBccMaps))
+        recipientBcc = AddressMap(tables: tables(Parameters.recipientBccMaps))
 
         expansionLimit = configuration[Parameters.virtualAliasExpansionLimit]
         recursionLimit = configuration[Parameters.virtualAliasRecursionLimit]

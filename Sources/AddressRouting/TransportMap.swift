@@ -10,7 +10,7 @@ struct TransportMap: Sendable {
 
     /// The entry for an address, in the order of transport(5), "TABLE SEARCH ORDER": `user+ext@domain`, `user@domain`, `domain`,
     /// `.parent`..., `*`.
-    func find(_ address: MailAddress, delimiters: [UInt8]) throws(LookupError) -> TransportDestination? {
+    func find(_ address: MailAddress, delimiters: RecipientDelimiter) throws(LookupError) -> TransportDestination? {
         if tables.isEmpty { return nil }
         let domain = address.domainKey
         func entry(_ value: [UInt8]?) -> TransportDestination? { value.map { TransportDestination(String(decoding: $0, as: UTF8.self)) } }

@@ -33,18 +33,18 @@ struct MapBuildCommand: ParsableCommand {
         for text in specifications {
             let named = text.contains(":") ? text : "\(main[Parameters.defaultDatabaseType]):\(text)"
             let specification = TableSpecification(named)
-            guard specification.isIndexed else {
+            guard let type = specification.indexType else {
                 // alias_database may name tables that are read as text: nothing is to be done for them.
                 if aliases {
                     Diagnostics.note("\(named): a table of this type needs no index")
                     continue
                 }
-                Diagnostics.error("\(named): tables of type \(specification.type) have no index (those of lmdb, hash and btree have)")
+                Diagnostics.error("\(named): tables of type \(specification.type) have no index (those of lmdb, hash, btree and cdb have)")
                 hasFailed = true
                 continue
             }
             do throws(ConfigurationErrors) {
-                let report = try TableBuilder.build(source: specification.name, format: aliases ? .aliases : .table)
+                let report = try TableBuilder.build(source: specification.name, format: aliases ? .aliases : .table, type: type)
                 for warning in report.warnings { Diagnostics.warning(warning.description) }
             } catch {
                 for problem in error.problems { Diagnostics.error(problem.description) }

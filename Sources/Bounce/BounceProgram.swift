@@ -2,6 +2,7 @@
 
 import MailConfiguration
 import MailIPC
+import MailLog
 import NIOCore
 import ServiceKit
 
@@ -9,7 +10,7 @@ import ServiceKit
 public enum BounceProgram {
     public static func main() -> Never {
         Daemon.run("bounce", listening: .programs) { context in
-            BounceSettings(context.configuration, queueDirectory: context.queueDirectory)
+            BounceSettings(context.configuration, queueDirectory: context.queueDirectory, warn: { context.log.warning($0) })
         } start: { context, settings, _ in
             let cleanup = context.socket(context.configuration[Parameters.cleanupServiceName], isPrivate: false)
             let patience = TimeAmount.seconds(Int64(context.configuration[Parameters.ipcTimeout]))

@@ -183,11 +183,12 @@ final class BounceService {
         var failure = PostingFailure(text: "", isPermanent: true)
         // A report that is refused with its content for good goes without.
         for returned in [chosen, .header([])] where failure.isPermanent {
-            let report = DeliveryStatusReport(
+            var report = DeliveryStatusReport(
                 kind, audience: planned.audience, reporter: settings.reporter(now: SystemClock.now()), queueID: notice.queueID,
                 envelope: notice.envelope,
                 recipients: planned.records.map { ReportedRecipient(recipient: $0.recipient, outcome: $0.outcome, time: $0.time) },
                 retryUntil: notice.retryUntil, returned: returned)
+            report.template = settings.template(kind)
             let envelope = Envelope(
                 sender: planned.sender, recipients: [EnvelopeRecipient(planned.recipient)], origin: .notification,
                 arrival: SystemClock.now(),

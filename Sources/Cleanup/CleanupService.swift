@@ -22,6 +22,8 @@ final class CleanupService {
     private let log: MailLog
     private let router: AddressRouter
     private let policy: MessageRewriter.Policy
+    /// `enable_original_recipient`.
+    private let keepsOriginals: Bool
     private let directories: QueueDirectories
     private let committer: GroupCommitter
     private let notifier: ArrivalNotifier
@@ -43,16 +45,8 @@ final class CleanupService {
         sizeLimit = configuration[Parameters.messageSizeLimit]
         patience = .seconds(Int64(configuration[Parameters.ipcTimeout]))
         unique = UInt64(UInt32(bitPattern: ProcessSpawn.currentProcessID)) & 0xFF_FFFF
-        policy = MessageRewriter.Policy(
-            completion: HeaderCompletion.Policy(
-                hostName: configuration[Parameters.myhostname],
-                addresses: AddressCompletion(
-                    origin: configuration[Parameters.appendAtMyorigin] ? configuration[Parameters.myorigin] : "",
-                    domain: configuration[Parameters.appendDotMydomain] ? configuration[Parameters.mydomain] : ""),
-                undisclosedRecipientsHeader: configuration[Parameters.undisclosedRecipientsHeader],
-                dropHeaders: configuration[Parameters.messageDropHeaders]),
-            mailName: configuration[Parameters.mailName], headerSizeLimit: configuration[Parameters.headerSizeLimit],
-            hopLimit: configuration[Parameters.hopcountLimit])
+        policy = MessageRewriter.Policy(configuration, router: router)
+        keepsOriginals = configuration[Parameters.enableOriginalRecipient]
     }
 
     /// Answers one stream.
@@ -63,6 +57,10 @@ final class CleanupService {
             case CleanupFrame.checkRecipient:
                 let verdict = router.verify(recipient: try MailAddress(decoding: first.payload[...]))
                 try await stream.send(CleanupFrame.verdict, verdict.encoded)
+            case CleanupFrame.checkSpace:
+                var encoder = ByteEncoder()
+                encoder.put(try Files.freeSpace(of: directories.root))
+                try await stream.send(CleanupFrame.space, encoder.bytes)
             case CleanupFrame.submit:
                 let reply = try await submit(try Envelope(decoding: first.payload[...]), from: stream)
                 switch reply {
@@ -84,11 +82,11 @@ final class CleanupService {
 
     private func submit(_ given: Envelope, from stream: IPCStream) async throws -> SubmitReply {
         var envelope = given
-        envelope.sender = router.complete(envelope.sender)
         do {
-            envelope.recipients = try RecipientExpansion.expand(envelope.recipients, router: router)
+            envelope.sender = try router.canonical(envelope.sender, in: .envelopeSender)
+            envelope.recipients = try RecipientExpansion.expand(envelope, router: router, keepsOriginals: keepsOriginals)
         } catch {
-            log.warning("virtual alias expansion: \(error)")
+            log.warning("address mapping: \(error)")
             return .refused(SMTPReply(451, error.status.with(statusClass: 4), "Error: queue file write error: \(error.reason)"))
         }
         guard !envelope.recipients.isEmpty else {
@@ -167,7 +165,8 @@ final class CleanupService {
                 if !parts.header.isEmpty { try writer.append(parts.header) }
                 if !parts.body.isEmpty { try writer.append(parts.body) }
             } catch {
-                if case .refused(let reply) = refusal(for: error) { return reply }
+                log.warning("queue file write error: \(error)")
+                return CleanupService.refusal(for: error)
             }
             if frame.type == CleanupFrame.commit { return nil }
         }
@@ -176,10 +175,14 @@ final class CleanupService {
 
     private func refusal(for error: SystemError) -> SubmitReply {
         log.warning("queue file write error: \(error)")
-        return .refused(
-            error.isOutOfSpace
-                ? SMTPReply(452, EnhancedStatusCode(4, 3, 1), "Insufficient system storage")
-                : SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error"))
+        return .refused(CleanupService.refusal(for: error))
+    }
+
+    /// The client tries again, whatever is wrong with the disk.
+    nonisolated static func refusal(for error: SystemError) -> SMTPReply {
+        error.isOutOfSpace
+            ? SMTPReply(452, EnhancedStatusCode(4, 3, 1), "Insufficient system storage")
+            : SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error")
     }
 }
 

@@ -83,6 +83,10 @@ struct MessageRewriter {
         if let ending = scanner.ending {
             isHeaderWritten = true
             for field in completion.finish() { out += field.raw }
+            // What canonical tables would have hidden must not get out because a table could not be read.
+            if completion.hasMappingFailed && refusal == nil {
+                refusal = SMTPReply(451, EnhancedStatusCode(4, 3, 0), "Error: queue file write error: Temporary lookup failure")
+            }
             if ending != .endOfContent { out += [13, 10] }
         }
         inspector.inspect(out[...])

@@ -3,7 +3,7 @@
 //
 // Security: text of peers passes ReportText.safe; the boundary is one that does not occur in what it bounds. The returned message stands in
 // a part of its own and is not interpreted. Date and Message-Id are left to cleanup, which completes notifications as it does local mail.
-// Limits: one language (English); texts cannot be configured yet (bounce_template_file).
+// Limits: the built-in texts are English; others come from NotificationTemplate.
 
 import InternetMessage
 public import MailModel
@@ -60,6 +60,8 @@ public struct DeliveryStatusReport: Sendable {
     /// For a delay: until when attempts go on, microseconds since 1970; 0 for unknown.
     public var retryUntil: Int64
     public var returned: ReturnedContent
+    /// The words for people; nil for the built-in ones.
+    public var template: NotificationTemplate?
     private let originalFields: [HeaderField]
 
     public init(
@@ -91,7 +93,10 @@ public struct DeliveryStatusReport: Sendable {
     }
 
     /// Whether the report has 8-bit bytes, so that its envelope must say BODY=8BITMIME.
-    public var hasEightBit: Bool { isInternationalized || returned.bytes.contains { $0 >= 0x80 } }
+    public var hasEightBit: Bool {
+        isInternationalized || returned.bytes.contains { $0 >= 0x80 }
+            || (template?.lines.contains { $0.utf8.contains { $0 >= 0x80 } } ?? false)
+    }
 
     /// The value of the first original field of this name, safe for text; nil without.
     func originalValue(_ name: String) -> String? {
@@ -103,7 +108,7 @@ public struct DeliveryStatusReport: Sendable {
     ///
     /// - Parameter recipient: for the To field.
     public func message(to recipient: MailAddress) -> [UInt8] {
-        let text = NotificationText(self).lines.joined(separator: "\r\n") + "\r\n"
+        let text = (template.map(templateLines) ?? NotificationText(self).lines).joined(separator: "\r\n") + "\r\n"
         let status = statusPart
         let original = originalPart
         let boundary = boundary(avoiding: [Array(text.utf8), status, original])
@@ -111,8 +116,10 @@ public struct DeliveryStatusReport: Sendable {
         var out = header(to: recipient, boundary: boundary)
         out += Array("\r\nThis is a MIME-encapsulated message.\r\n\r\n".utf8)
         let bitField = isInternationalized ? "Content-Transfer-Encoding: 8bit\r\n" : ""
+        let textBitField = text.utf8.contains { $0 >= 0x80 } ? "Content-Transfer-Encoding: 8bit\r\n" : ""
+        let charset = isInternationalized ? "utf-8" : template?.charset ?? "us-ascii"
         out += delimiter + Array("\r\nContent-Description: Notification\r\n".utf8)
-        out += Array("Content-Type: text/plain; charset=\(isInternationalized ? "utf-8" : "us-ascii")\r\n\(bitField)\r\n\(text)\r\n".utf8)
+        out += Array("Content-Type: text/plain; charset=\(charset)\r\n\(textBitField)\r\n\(text)\r\n".utf8)
         out += delimiter + Array("\r\nContent-Description: Delivery report\r\n".utf8)
         out += Array("Content-Type: message/\(isInternationalized ? "global-delivery-status" : "delivery-status")\r\n\(bitField)\r\n".utf8)
         out += status + ReportText.crlf
@@ -125,7 +132,7 @@ public struct DeliveryStatusReport: Sendable {
 
     private func header(to recipient: MailAddress, boundary: String) -> [UInt8] {
         var fields: [HeaderField] = []
-        fields.append(HeaderField(name: "From", value: "MAILER-DAEMON@\(reporter.origin) (Mail Delivery System)"))
+        fields.append(HeaderField(name: "From", value: from))
         fields.append(HeaderField(name: "Subject", value: subject))
         fields.append(HeaderField(name: "To", value: ReportText.safe(recipient.externalForm, allowsUTF8: isInternationalized, limit: 900)))
         // RFC 3834 section 5: no program may answer a notification.
@@ -140,7 +147,34 @@ public struct DeliveryStatusReport: Sendable {
         return fields.flatMap(\.raw)
     }
 
+    private var from: String {
+        let text = template?.from ?? ""
+        // `MAILER-DAEMON (Mail Delivery System)`: cleanup completes the address.
+        return text.isEmpty ? "MAILER-DAEMON@\(reporter.origin) (Mail Delivery System)" : text
+    }
+
+    /// A template's text, and below it each recipient with its reason, as Postfix writes them.
+    private func templateLines(_ template: NotificationTemplate) -> [String] {
+        var lines = template.lines
+        lines.append("")
+        for reported in recipients {
+            let address = "<\(reported.shownAddress(allowsUTF8: isInternationalized))>:"
+            let reason = ReportText.safe(reported.outcome.reason, allowsUTF8: isInternationalized)
+            lines += ReportText.wrapped("\(address) \(reason)")
+            lines.append("")
+        }
+        return lines
+    }
+
     private var subject: String {
+        if let template {
+            let isCopy = audience != .sender && !template.postmasterSubject.isEmpty
+            return isCopy ? template.postmasterSubject : template.subject
+        }
+        return builtInSubject
+    }
+
+    private var builtInSubject: String {
         switch (kind, audience) {
         case (.failure, .postmasterCopy), (.failure, .doubleBounce): "Postmaster Copy: Undelivered Mail"
         case (.delay, .postmasterCopy), (.delay, .doubleBounce): "Postmaster Warning: Delayed Mail"

@@ -34,15 +34,20 @@ public struct AddressCompletion: Sendable, Hashable {
     /// The value of an address field (RFC 5322 section 3.6.2, 3.6.3) with each of its addresses completed.
     ///
     /// - Parameter value: the value, folding included.
-    public func complete(addressList value: ArraySlice<UInt8>) -> [UInt8] {
+    public func complete(addressList value: ArraySlice<UInt8>) -> [UInt8] { rewrite(addressList: value) { complete($0) } }
+
+    /// The value of an address field with each of its addresses replaced by what `mapping` makes of it. Names, comments and order stay.
+    public func rewrite(addressList value: ArraySlice<UInt8>, _ mapping: (MailAddress) -> MailAddress) -> [UInt8] {
         let source = Array(value)
         let list = AddressListParser.parse(source)
         var out: [UInt8] = []
         var copied = 0
         for listed in list.addresses where listed.range.lowerBound >= copied {
-            let completed = complete(listed.address)
+            let completed = mapping(listed.address)
             guard completed != listed.address || listed.needsQuoting else { continue }
-            if listed.needsQuoting {
+            let isExtended =
+                completed.localPart == listed.address.localPart && completed.domain.starts(with: listed.address.domain)
+            if listed.needsQuoting || !isExtended {
                 out += source[copied..<listed.range.lowerBound]
                 out += completed.externalForm
             } else {

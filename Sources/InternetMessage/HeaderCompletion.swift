@@ -15,7 +15,7 @@ public import MailModel
 ///     for field in completion.finish() { write(field) }
 public struct HeaderCompletion: Sendable {
     /// The configuration that completion depends on.
-    public struct Policy: Sendable, Hashable {
+    public struct Policy: Sendable {
         /// `myhostname`, for Message-Id.
         public var hostName: String
         public var addresses: AddressCompletion
@@ -25,6 +25,11 @@ public struct HeaderCompletion: Sendable {
         public var dropHeaders: Set<String>
         /// `always_add_missing_headers`: add them for remote messages too.
         public var alwaysAddsMissing: Bool
+        /// For messages that are not ours (`remote_header_rewrite_domain`); nil leaves their addresses as they are.
+        public var remoteAddresses: AddressCompletion?
+        /// What canonical tables and masquerading make of a completed address; nil where they cannot be asked now. It is asked for
+        /// messages whose addresses are completed.
+        public var mapping: (@Sendable (_ address: MailAddress, _ isSender: Bool) -> MailAddress?)?
 
         public init(
             hostName: String, addresses: AddressCompletion, undisclosedRecipientsHeader: String = "",
@@ -48,6 +53,8 @@ public struct HeaderCompletion: Sendable {
     private var seenResent: Set<HeaderKind> = []
     private var hasVisibleRecipient = false
     private var isResent = false
+    /// Some address could not be mapped: the message must not be accepted now.
+    public private(set) var hasMappingFailed = false
 
     /// The value of the message's (Resent-)Message-Id, for the log; nil while there is none.
     public private(set) var messageID: [UInt8]?
@@ -98,14 +105,25 @@ public struct HeaderCompletion: Sendable {
         case .date: return field
         case .visibleRecipient:
             hasVisibleRecipient = true
-            return rewritten(field)
-        case .from, .originator, .recipient: return rewritten(field)
+            return rewritten(field, isSender: false)
+        case .recipient: return rewritten(field, isSender: false)
+        case .from, .originator: return rewritten(field, isSender: true)
         }
     }
 
-    private func rewritten(_ field: HeaderField) -> HeaderField {
-        guard isLocal else { return field }
-        let value = policy.addresses.complete(addressList: field.foldedValue)
+    private mutating func rewritten(_ field: HeaderField, isSender: Bool) -> HeaderField {
+        guard let addresses = isLocal ? policy.addresses : policy.remoteAddresses else { return field }
+        var failed = false
+        let value = addresses.rewrite(addressList: field.foldedValue) { address in
+            let completed = addresses.complete(address)
+            guard let mapping = policy.mapping, !completed.isNull else { return completed }
+            guard let mapped = mapping(completed, isSender) else {
+                failed = true
+                return completed
+            }
+            return mapped
+        }
+        if failed { hasMappingFailed = true }
         return value.elementsEqual(field.foldedValue) ? field : field.replacingValue(value) ?? field
     }
 
@@ -121,15 +139,19 @@ public struct HeaderCompletion: Sendable {
             messageID = id
         }
         if !present.contains(.date) { out.append(HeaderField(name: prefix + "Date", value: date)) }
-        if !present.contains(.from) { out.append(HeaderField(name: prefix + "From", value: from)) }
+        if !present.contains(.from) { out.append(HeaderField(name: prefix + "From", value: from())) }
         if !hasVisibleRecipient, let field = HeaderField(raw: Array(policy.undisclosedRecipientsHeader.utf8)) { out.append(field) }
         return out
     }
 
     /// `Full Name <user@origin>`, or the bare address.
-    private var from: [UInt8] {
+    private mutating func from() -> [UInt8] {
         let author = sender.isNull ? MailAddress(localPart: Array("MAILER-DAEMON".utf8), domain: []) : sender
-        let address = policy.addresses.complete(author).externalForm.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }
+        var completed = policy.addresses.complete(author)
+        if let mapping = policy.mapping {
+            if let mapped = mapping(completed, true) { completed = mapped } else { hasMappingFailed = true }
+        }
+        let address = completed.externalForm.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }
         let name = EncodedWord.phrase(fullName)
         return name.isEmpty ? address : name + Array(" <".utf8) + address + [UInt8(ascii: ">")]
     }

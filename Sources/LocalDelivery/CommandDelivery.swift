@@ -9,6 +9,8 @@ import SystemKit
 /// A command to deliver to.
 struct CommandDelivery {
     let command: [UInt8]
+    /// `local_command_shell`; empty for none.
+    var shell = ""
     let identity: DeliveryIdentity
     let environment: [(String, String)]
     /// Where it runs: the user's home, or the root directory.
@@ -23,7 +25,7 @@ struct CommandDelivery {
 
     /// Runs it with the message.
     func deliver(_ content: borrowing MessageContent, header: [UInt8], form: MailboxForm) -> RecipientOutcome {
-        guard let arguments = CommandText.argumentVector(command) else {
+        guard let arguments = CommandText.argumentVector(command, shell: shell) else {
             return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "command is not usable: not UTF-8 or empty", relay: "local")
         }
         do throws(SystemError) {

@@ -8,11 +8,14 @@ import MailModel
 
 /// How a command is to be run.
 enum CommandText {
-    /// The argument vector for a command: the words themselves where no character needs a shell, else `/bin/sh -c`.
+    /// The argument vector for a command: `shell` with the command as its last argument where there is one (`local_command_shell`), the
+    /// words themselves where no character needs a shell, else `/bin/sh -c`.
     ///
     /// Postfix exec_command.c: a command without shell characters and without a shell built-in at its start is run directly.
-    static func argumentVector(_ command: [UInt8]) -> [String]? {
+    static func argumentVector(_ command: [UInt8], shell: String = "") -> [String]? {
         guard let text = String(validating: command, as: UTF8.self), !command.contains(0) else { return nil }
+        let shellWords = shell.split(separator: " ").map(String.init)
+        if !shellWords.isEmpty { return shellWords + [text] }
         let words = command.split(whereSeparator: ASCII.isSpace).map { String(decoding: $0, as: UTF8.self) }
         guard let first = words.first else { return nil }
         let plain = Array("1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ".utf8)

@@ -1,4 +1,4 @@
-// `forward_path` and `luser_relay`: text of the administrator with `$home`, `$user`, `$extension` and their like in it.
+// `forward_path`, `luser_relay` and `command_execution_directory`: text of the administrator with `$home`, `$user`, `$extension` and their like in it.
 //
 // Security: the values come from the address, so they are filtered (`forward_expansion_filter`), and a slash in an extension is none of a
 // path.
@@ -24,6 +24,16 @@ enum ForwardPath {
         let values = values(settings, user: nil, part: part, address: address)
         guard let text = try? TextExpansion.expand(settings.luserRelay, values: { values[$0] }), !text.isEmpty else { return nil }
         return MailAddress(text)
+    }
+
+    /// Where a command runs (`command_execution_directory`); nil where the parameter is empty or cannot be expanded.
+    static func commandDirectory(_ settings: LocalSettings, user: UserRecord?, part: LocalPart, address: MailAddress) -> String? {
+        guard !settings.commandDirectory.isEmpty else { return nil }
+        let values = values(settings, user: user, part: part, address: address)
+        guard let path = try? TextExpansion.expand(settings.commandDirectory, values: { values[$0] }), path.hasPrefix("/") else {
+            return nil
+        }
+        return path
     }
 
     private static func values(_ settings: LocalSettings, user: UserRecord?, part: LocalPart, address: MailAddress) -> [String: String] {

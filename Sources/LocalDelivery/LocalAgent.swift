@@ -15,6 +15,7 @@ final class LocalAgent {
     private let cleanupSocket: String
     private let helperPath: String
     private let timeout: Int
+    private let transportSocket: (String) -> String
 
     init(_ context: ServiceContext) throws(SystemError) {
         let configuration = context.configuration
@@ -25,6 +26,7 @@ final class LocalAgent {
         cleanupSocket = context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false)
         helperPath = "\(configuration[Parameters.daemonDirectory])/local"
         timeout = 600_000
+        transportSocket = { context.socket($0) }
     }
 
     /// Makes the deliveries of one request.
@@ -50,7 +52,11 @@ final class LocalAgent {
         let deliverer = LocalDeliverer(
             message, content: content, settings: settings, tables: tables, transport: request.transport, helperPath: helperPath,
             now: { SystemClock.now() }, log: { log.info($0, fields: $1()) }, warn: { log.warning($0) },
-            forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) })
+            forwarder: { forwarded, content in forwarded.submit(content, to: socket, timeout: timeout) },
+            handOver: { [transportSocket] handOff, content in
+                // As long as qmgr waits for us.
+                HandOffClient(request: request, socket: transportSocket, timeout: 3_600_000).deliver(handOff, content)
+            })
         return DeliveryReply(outcomes: deliverer.run())
     }
 }

@@ -17,6 +17,7 @@ final class LocalDeliverer {
     private let message: DeliveryMessage
     private let content: MessageContent
     private let forwarder: (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
+    private let handOver: (HandOff, borrowing MessageContent) -> RecipientOutcome
     private let log: (String, () -> LogFields) -> Void
     private let logWarning: (String) -> Void
     private let helperPath: String
@@ -28,14 +29,17 @@ final class LocalDeliverer {
         case mailbox(String)
         case file([UInt8], UInt32)
         case command([UInt8], UInt32)
+        case transport(HandOffTarget, MailAddress)
     }
 
     init(
         _ message: DeliveryMessage, content: consuming MessageContent, settings: LocalSettings, tables: LocalTables, transport: String,
         helperPath: String, now: @escaping () -> Int64, log: @escaping (String, () -> LogFields) -> Void,
         warn: @escaping (String) -> Void,
-        forwarder: @escaping (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome
+        forwarder: @escaping (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome,
+        handOver: @escaping (HandOff, borrowing MessageContent) -> RecipientOutcome
     ) {
+        self.handOver = handOver
         self.message = message
         self.content = content
         self.settings = settings
@@ -112,9 +116,6 @@ final class LocalDeliverer {
         of user: UserRecord, part: LocalPart, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress
     ) -> RecipientOutcome {
         once(.mailbox(user.name)) {
-            if let name = settings.unsupported.first {
-                return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "\(name) is not supported", relay: "local")
-            }
             let identity = DeliveryIdentity.of(user)
             if settings.requireHomeDirectory {
                 do throws(SystemError) {
@@ -142,6 +143,16 @@ final class LocalDeliverer {
             let path = "\(user.home)/\(settings.homeMailbox)"
             if path.hasSuffix("/") { return maildir(path, as: identity, address, top, sender) }
             return mbox(path, as: identity, isSpool: false, address, top, sender, "mailbox")
+        }
+    }
+
+    /// Another agent delivers to this address, and logs what came of it.
+    func transport(_ target: HandOffTarget, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress) -> RecipientOutcome {
+        once(.transport(target, address)) {
+            var recipient = top
+            recipient.originalAddress = top.originalAddress ?? (top.address == address ? nil : top.address)
+            recipient.address = address
+            return handOver(HandOff(target: target, sender: sender, recipient: recipient), content)
         }
     }
 
@@ -194,8 +205,10 @@ final class LocalDeliverer {
             timeZone: nil, path: LocalSettings.commandPath,
             exported: EnvironmentList.variables(settings.exportEnvironment) { ProcessSpawn.environmentVariable($0) })
         let delivery = CommandDelivery(
-            command: command, identity: runner, environment: environment.variables(allowed: LocalSettings.safeCharacters),
-            directory: user?.home ?? "/", timeLimit: settings.commandTimeLimit, helperPath: helperPath)
+            command: command, shell: settings.commandShell, identity: runner,
+            environment: environment.variables(allowed: LocalSettings.safeCharacters),
+            directory: ForwardPath.commandDirectory(settings, user: user, part: part, address: address) ?? user?.home ?? "/",
+            timeLimit: settings.commandTimeLimit, helperPath: helperPath)
         let form: MailboxForm = withDeliveredTo ? .command : [.fromLine]
         return delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form)
     }
@@ -242,8 +255,8 @@ final class LocalDeliverer {
     private func header(_ form: MailboxForm, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress) -> [UInt8] {
         let seconds = now() / 1_000_000
         let date = DeliveryHeader.asctime(seconds: seconds, offset: SystemClock.localOffset(at: seconds))
-        return DeliveryHeader(sender: sender, originalRecipient: top.originalAddress ?? top.address, recipient: top.address)
-            .bytes(form, date: date)
+        let original = settings.showsOriginalRecipient ? top.originalAddress ?? top.address : nil
+        return DeliveryHeader(sender: sender, originalRecipient: original, recipient: top.address).bytes(form, date: date)
     }
 
     private static func tooLarge(_ path: String) -> RecipientOutcome {

@@ -11,15 +11,18 @@ struct LocalPart: Hashable, Sendable {
     /// The part after it; nil without delimiter.
     let `extension`: [UInt8]?
 
-    /// - Parameter delimiters: `recipient_delimiter`: each character in it splits; empty for none.
-    init(_ localPart: [UInt8], delimiters: String) {
+    /// - Parameters:
+    ///   - delimiters: `recipient_delimiter`: each character in it splits; empty for none.
+    ///   - ownerIsSpecial: `owner_request_special`: `owner-list` and `list-request` are not split at a minus sign.
+    init(_ localPart: [UInt8], delimiters: String, ownerIsSpecial: Bool = true) {
         let lower = localPart.map(ASCII.lowercased)
         whole = lower
         let set = Array(delimiters.utf8)
         // Postfix split_addr: the names of the mail system itself are never split, and there must be a user before the delimiter.
         let isReserved = ["postmaster", "mailer-daemon", "double-bounce"].contains { lower.elementsEqual($0.utf8) }
         let isRequestWithDash =
-            set.contains(UInt8(ascii: "-")) && (lower.starts(with: "owner-".utf8) || lower.suffix(8).elementsEqual("-request".utf8))
+            ownerIsSpecial && set.contains(UInt8(ascii: "-"))
+            && (lower.starts(with: "owner-".utf8) || lower.suffix(8).elementsEqual("-request".utf8))
         if !isReserved, !isRequestWithDash, let at = lower.dropFirst().firstIndex(where: set.contains) {
             user = Array(lower[..<at])
             `extension` = Array(lower[(at + 1)...])

@@ -36,8 +36,22 @@ struct LocalSettings: Sendable {
     /// `prepend_delivered_header`: of `command`, `file`, `forward`.
     var deliveredHeaders: Set<String> = ["command", "file", "forward"]
     var exportEnvironment: [String] = ["TZ"]
-    /// Names of parameters that ask for what this agent does not do; with one of them set every delivery to a user is deferred.
-    var unsupported: [String] = []
+    /// `mailbox_transport`; empty for none.
+    var mailboxTransport = ""
+    /// `fallback_transport`; empty for none.
+    var fallbackTransport = ""
+    /// `command_execution_directory`, not expanded; empty for the user's home.
+    var commandDirectory = ""
+    /// `local_command_shell`: a program and its arguments, to which a command is added as the last; empty for none.
+    var commandShell = ""
+    /// `expand_owner_alias`.
+    var expandsOwnerAlias = false
+    /// `reset_owner_alias`.
+    var resetsOwnerAlias = false
+    /// `owner_request_special`.
+    var ownerIsSpecial = true
+    /// `enable_original_recipient`: X-Original-To is added.
+    var showsOriginalRecipient = true
 
     /// The characters that a value from the message may have in the environment of a command (`command_expansion_filter` of Postfix).
     static let safeCharacters = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -66,7 +80,13 @@ struct LocalSettings: Sendable {
         strictMailboxOwnership = configuration[Parameters.strictMailboxOwnership]
         exportEnvironment = configuration[Parameters.exportEnvironment]
         deliveredHeaders = Set(configuration[Parameters.prependDeliveredHeader])
-        if !configuration[Parameters.mailboxTransport].isEmpty { unsupported.append("mailbox_transport") }
-        if !configuration[Parameters.fallbackTransport].isEmpty { unsupported.append("fallback_transport") }
+        mailboxTransport = configuration[Parameters.mailboxTransport]
+        fallbackTransport = configuration[Parameters.fallbackTransport]
+        commandDirectory = configuration[Parameters.commandExecutionDirectory]
+        commandShell = configuration[Parameters.localCommandShell]
+        expandsOwnerAlias = configuration[Parameters.expandOwnerAlias]
+        resetsOwnerAlias = configuration[Parameters.resetOwnerAlias]
+        ownerIsSpecial = configuration[Parameters.ownerRequestSpecial]
+        showsOriginalRecipient = configuration[Parameters.enableOriginalRecipient]
     }
 }

@@ -25,8 +25,8 @@ struct MailboxForm: OptionSet, Sendable, Hashable {
 /// The fields in front of a delivered message.
 struct DeliveryHeader: Sendable, Hashable {
     var sender: MailAddress
-    /// The address before any expansion on this host.
-    var originalRecipient: MailAddress
+    /// The address before any expansion on this host; nil where X-Original-To is not wanted.
+    var originalRecipient: MailAddress?
     /// The address that was given to the delivery agent.
     var recipient: MailAddress
 
@@ -39,7 +39,9 @@ struct DeliveryHeader: Sendable, Hashable {
             out += Array("From ".utf8) + from.map { $0 == 0x20 ? UInt8(ascii: "_") : $0 } + Array("  \(date)\n".utf8)
         }
         out += Array("Return-Path: <".utf8) + DeliveryHeader.oneLine(sender.externalForm) + Array(">\n".utf8)
-        out += Array("X-Original-To: ".utf8) + DeliveryHeader.oneLine(originalRecipient.externalForm) + [UInt8(ascii: "\n")]
+        if let originalRecipient {
+            out += Array("X-Original-To: ".utf8) + DeliveryHeader.oneLine(originalRecipient.externalForm) + [UInt8(ascii: "\n")]
+        }
         if form.contains(.deliveredTo) {
             out += Array("Delivered-To: ".utf8) + DeliveryHeader.oneLine(recipient.externalForm) + [UInt8(ascii: "\n")]
         }

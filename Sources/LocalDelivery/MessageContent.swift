@@ -9,6 +9,9 @@ struct MessageContent: ~Copyable {
     /// Octets.
     let length: Int
 
+    /// The queue file, for an agent that gets the message from here.
+    var descriptor: Int32 { file.rawValue }
+
     private static let pieceSize = 256 << 10
 
     init(file: consuming FileDescriptor, offset: UInt64, length: UInt64) throws(SystemError) {

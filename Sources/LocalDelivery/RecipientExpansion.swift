@@ -20,6 +20,8 @@ final class RecipientExpansion {
     /// How the expansion came to where it is.
     private struct Path {
         var sender: MailAddress
+        /// The sender of the message itself.
+        let original: MailAddress
         /// `owner-NAME` took the place of the sender.
         var isOwner = false
         /// Whose rights files and commands get: the user whose `.forward` named them; nil for `default_privs`.
@@ -38,7 +40,7 @@ final class RecipientExpansion {
     }
 
     /// Does all that is to be done here, and gathers what is to be forwarded.
-    func run(sender: MailAddress) -> [RecipientOutcome] { local(top.address, Path(sender: sender)) }
+    func run(sender: MailAddress) -> [RecipientOutcome] { local(top.address, Path(sender: sender, original: sender)) }
 
     // MARK: Addresses
 
@@ -65,9 +67,9 @@ final class RecipientExpansion {
         }
         if address.localPart.first == UInt8(ascii: "\\") {
             let plain = MailAddress(localPart: Array(address.localPart.dropFirst()), domain: address.domain)
-            return mailbox(plain, LocalPart(plain.localPart, delimiters: agent.settings.recipientDelimiter), path)
+            return mailbox(plain, part(plain.localPart), path)
         }
-        let part = LocalPart(address.localPart, delimiters: agent.settings.recipientDelimiter)
+        let part = part(address.localPart)
         do throws(LookupError) {
             for key in part.aliasKeys where !path.aliases.contains(key) {
                 if let value = try agent.tables.alias(key) { return try alias(key, value, address, path) }
@@ -77,6 +79,10 @@ final class RecipientExpansion {
             return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "alias database unavailable")]
         }
         return user(address, part, path)
+    }
+
+    private func part(_ localPart: [UInt8]) -> LocalPart {
+        LocalPart(localPart, delimiters: agent.settings.recipientDelimiter, ownerIsSpecial: agent.settings.ownerIsSpecial)
     }
 
     private func alias(_ key: [UInt8], _ value: [UInt8], _ address: MailAddress, _ path: Path) throws(LookupError) -> [RecipientOutcome] {
@@ -91,11 +97,25 @@ final class RecipientExpansion {
         next.user = nil
         // aliases(5): owner-NAME takes the place of the sender. A report (null sender) stays one: its errors go to nobody.
         let owner = Array("owner-".utf8) + key
-        if !path.sender.isNull, !key.starts(with: "owner-".utf8), try agent.tables.alias(owner) != nil {
-            next.sender = MailAddress(localPart: owner, domain: address.domain)
+        if !path.sender.isNull, !key.starts(with: "owner-".utf8), agent.settings.ownerIsSpecial,
+            let expansion = try agent.tables.alias(owner)
+        {
+            next.sender = ownerAddress(owner, expansion, domain: address.domain)
             next.isOwner = true
+        } else if agent.settings.resetsOwnerAlias && path.isOwner {
+            next.sender = path.original
+            next.isOwner = false
         }
         return expand(items, address, next)
+    }
+
+    /// The sender of a list's mail: `owner-list`, or with `expand_owner_alias` the address that it stands for.
+    private func ownerAddress(_ owner: [UInt8], _ expansion: [UInt8], domain: [UInt8]) -> MailAddress {
+        if agent.settings.expandsOwnerAlias, case .address(var target)? = ExpansionItem.list(aliasValue: expansion).first {
+            if target.domain.isEmpty { target.domain = domain }
+            return target
+        }
+        return MailAddress(localPart: owner, domain: domain)
     }
 
     private func expand(_ items: [ExpansionItem], _ address: MailAddress, _ path: Path) -> [RecipientOutcome] {
@@ -112,7 +132,7 @@ final class RecipientExpansion {
         case .address(let target): return self.address(target, path)
         case .mailbox(let user):
             let target = MailAddress(localPart: user, domain: address.domain)
-            return mailbox(target, LocalPart(user, delimiters: agent.settings.recipientDelimiter), path)
+            return mailbox(target, part(user), path)
         case .file(let name):
             guard let source = path.source, agent.settings.fileSources.contains(source) else {
                 return [report(address, .bounced, EnhancedStatusCode(5, 7, 1), "mail to file is restricted")]
@@ -152,7 +172,7 @@ final class RecipientExpansion {
 
     private func user(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
         do throws(SystemError) {
-            guard let user = try account(part) else { return unknown(address, part, path) }
+            guard let user = try account(part) else { return mailbox(address, part, path) }
             if !path.forwardsOf.contains(part.user), let outcomes = try forward(user, address, part, path) { return outcomes }
         } catch {
             return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "\(error)")]
@@ -189,6 +209,12 @@ final class RecipientExpansion {
     }
 
     private func mailbox(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
+        // Postfix mailbox.c: another agent's mailboxes need not belong to accounts of this system.
+        if let outcomes = handOver(
+            address, part, path, table: agent.tables.mailboxTransport, otherwise: agent.settings.mailboxTransport, "mailbox_transport_maps")
+        {
+            return outcomes
+        }
         do throws(SystemError) {
             guard let user = try account(part) else { return unknown(address, part, path) }
             return [finish(address, agent.mailbox(of: user, part: part, address: address, top: top, sender: path.sender))]
@@ -197,7 +223,29 @@ final class RecipientExpansion {
         }
     }
 
+    /// The transport of a table or parameter takes the address; nil where neither names one.
+    private func handOver(
+        _ address: MailAddress, _ part: LocalPart, _ path: Path, table: ([UInt8]) throws(LookupError) -> [UInt8]?, otherwise: String,
+        _ tableName: String
+    ) -> [RecipientOutcome]? {
+        var text = otherwise
+        do throws(LookupError) {
+            if let found = try table(part.user) { text = String(decoding: found, as: UTF8.self) }
+        } catch {
+            agent.warn("\(error)")
+            return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "\(tableName) lookup failure")]
+        }
+        guard let target = HandOffTarget(text) else { return nil }
+        return [agent.transport(target, address: address, top: top, sender: path.sender)]
+    }
+
     private func unknown(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
+        if let outcomes = handOver(
+            address, part, path, table: agent.tables.fallbackTransport, otherwise: agent.settings.fallbackTransport,
+            "fallback_transport_maps")
+        {
+            return outcomes
+        }
         let relay = agent.settings.luserRelay
         if !relay.isEmpty, path.depth < Self.maximumDepth {
             var next = path

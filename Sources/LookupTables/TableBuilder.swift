@@ -1,9 +1,8 @@
-// Building the index of a table: read the source, write a new LMDB file beside it, make it durable, and put it in the old one's place.
+// Building the index of a table: read the source, write a new file beside it, make it durable, and put it in the old one's place.
 //
 // Security: the new file gets owner, group and read and write bits of its source. A reader sees the old table or the new one, never a part.
-// Known limits: keys are at most 510 bytes long. If the source has an error, the table is not built.
+// Known limits: keys of lmdb tables are at most 510 bytes long. If the source has an error, the table is not built.
 
-import CLMDB
 public import MailConfiguration
 import MailModel
 import SystemKit
@@ -21,10 +20,12 @@ public enum TableBuilder {
     /// How large a source may be, in bytes.
     static let maximumSourceSize = 1 << 30
 
-    /// Builds `SOURCE.lmdb`.
+    /// Builds `SOURCE.lmdb` or `SOURCE.cdb`.
     ///
     /// - Throws: every error of the source with its line, or why the file cannot be written.
-    public static func build(source path: String, format: TableSource.Format) throws(ConfigurationErrors) -> TableBuildReport {
+    public static func build(
+        source path: String, format: TableSource.Format, type: IndexType = .lmdb
+    ) throws(ConfigurationErrors) -> TableBuildReport {
         func problem(_ line: Int, _ text: String) -> ConfigurationProblem { ConfigurationProblem(file: path, line: line, text: text) }
         let bytes: [UInt8]
         let status: FileStatus
@@ -37,16 +38,16 @@ public enum TableBuilder {
         }
         let source = TableSource(bytes, format: format)
         var errors = source.errors.map { problem($0.line, $0.text) }
-        for entry in source.entries where entry.key.count > IndexedTable.maximumKeyLength {
-            errors.append(problem(entry.line, "the key is longer than \(IndexedTable.maximumKeyLength) bytes"))
+        for entry in source.entries where entry.key.count > type.maximumKeyLength {
+            errors.append(problem(entry.line, "the key is longer than \(type.maximumKeyLength) bytes"))
         }
         if !errors.isEmpty { throw ConfigurationErrors(errors.sorted { $0.line < $1.line }) }
-        let target = path + ".lmdb"
+        let target = type.path(of: path)
         let temporary = "\(target).\(ProcessSpawn.currentProcessID).tmp"
         try? Files.unlink(temporary)
-        if let error = write(source.entries, to: temporary, sourceSize: bytes.count) {
+        if let reason = type.write(source.entries, to: temporary, sourceSize: bytes.count) {
             try? Files.unlink(temporary)
-            throw ConfigurationErrors([problem(0, "\(temporary): \(error.description)")])
+            throw ConfigurationErrors([problem(0, "\(temporary): \(reason)")])
         }
         do throws(SystemError) {
             try install(temporary, as: target, like: status)
@@ -69,57 +70,5 @@ public enum TableBuilder {
         try Files.rename(temporary, target)
         let slash = target.lastIndex(of: "/")
         try Files.synchronizeDirectory(slash.map { $0 == target.startIndex ? "/" : String(target[..<$0]) } ?? ".")
-    }
-
-    /// Writes all entries in one transaction, with more room where it did not suffice.
-    private static func write(_ entries: [TableSource.Entry], to path: String, sourceSize: Int) -> LMDBError? {
-        var mapSize = max(1 << 20, sourceSize * 4)
-        while true {
-            do throws(LMDBError) {
-                try write(entries, to: path, mapSize: mapSize)
-                return nil
-            } catch {
-                guard error.code == MDB_MAP_FULL, mapSize < 1 << 40 else { return error }
-                try? Files.unlink(path)
-                mapSize *= 4
-            }
-        }
-    }
-
-    private static func write(_ entries: [TableSource.Entry], to path: String, mapSize: Int) throws(LMDBError) {
-        var created: OpaquePointer?
-        try LMDBError.check(mdb_env_create(&created))
-        guard let environment = created else { throw LMDBError(MDB_PANIC) }
-        defer { mdb_env_close(environment) }
-        try LMDBError.check(mdb_env_set_mapsize(environment, mapSize))
-        try LMDBError.check(mdb_env_open(environment, path, UInt32(MDB_NOSUBDIR | MDB_NOLOCK), 0o600))
-        var begun: OpaquePointer?
-        try LMDBError.check(mdb_txn_begin(environment, nil, 0, &begun))
-        guard let transaction = begun else { throw LMDBError(MDB_PANIC) }
-        do throws(LMDBError) {
-            var database: MDB_dbi = 0
-            try LMDBError.check(mdb_dbi_open(transaction, nil, UInt32(MDB_CREATE), &database))
-            for entry in entries { try put(entry.key + [0], entry.value + [0], transaction, database) }
-        } catch {
-            mdb_txn_abort(transaction)
-            throw error
-        }
-        try LMDBError.check(mdb_txn_commit(transaction))
-        try LMDBError.check(mdb_env_sync(environment, 1))
-    }
-
-    private static func put(_ key: [UInt8], _ value: [UInt8], _ transaction: OpaquePointer, _ database: MDB_dbi) throws(LMDBError) {
-        var key = key
-        var value = value
-        let keyCount = key.count
-        let valueCount = value.count
-        let status = key.withUnsafeMutableBytes { keyBytes in
-            value.withUnsafeMutableBytes { valueBytes in
-                var keyValue = MDB_val(mv_size: keyCount, mv_data: keyBytes.baseAddress)
-                var dataValue = MDB_val(mv_size: valueCount, mv_data: valueBytes.baseAddress)
-                return mdb_put(transaction, database, &keyValue, &dataValue, 0)
-            }
-        }
-        try LMDBError.check(status)
     }
 }

@@ -24,19 +24,29 @@ public struct TableSpecification: Hashable, Sendable, CustomStringConvertible {
 
     /// The names of the types.
     public static let types = [
-        "lmdb", "hash", "btree", "texthash", "regexp", "pcre", "cidr", "inline", "static", "unix", "fail",
+        "lmdb", "hash", "btree", "cdb", "texthash", "regexp", "pcre", "cidr", "inline", "static", "unix", "fail",
     ]
 
-    /// Whether the type has a built index file beside its source: `hash` and `btree` are other names of `lmdb`.
-    public var isIndexed: Bool { type == "lmdb" || type == "hash" || type == "btree" }
+    /// The type of the built index file beside the source; nil where there is none. `hash` and `btree` are other names of `lmdb`.
+    public var indexType: IndexType? {
+        switch type {
+        case "lmdb", "hash", "btree": .lmdb
+        case "cdb": .cdb
+        default: nil
+        }
+    }
+
+    /// Whether the type has a built index file beside its source.
+    public var isIndexed: Bool { indexType != nil }
 
     /// The index file of an indexed table.
-    public var indexPath: String { name + ".lmdb" }
+    public var indexPath: String { indexType?.path(of: name) ?? name }
 
     /// Makes the table; it is opened at the first lookup.
     public func open(allowsSubstitution: Bool = true) -> any LookupTable {
         switch type {
         case "lmdb", "hash", "btree": return IndexedTable(path: indexPath, name: description)
+        case "cdb": return CDBTable(path: indexPath, name: description)
         case "texthash":
             return FileTable(path: name, name: description, isPatternTable: false) { bytes throws(LookupError) in
                 try TextTable(source: bytes, name: description)

@@ -157,6 +157,12 @@ public struct Configuration: Sendable {
     /// The expanded text of any name: declared, of a transport, or the administrator's own; nil where it is unknown.
     public func text(of name: String) -> String? { texts[name] }
 
+    /// The value of a parameter that is a time; nil where there is no such parameter.
+    public func seconds(of name: String) -> Int? {
+        guard case .time? = declaration(of: name)?.kind else { return nil }
+        return values[name].flatMap(Int.init)
+    }
+
     /// The text of a name as it is set, without expansion; nil where it is not set.
     public func explicitText(of name: String) -> String? { settings[name]?.text }
 

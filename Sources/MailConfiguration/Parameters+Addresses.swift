@@ -47,9 +47,6 @@ extension Parameters {
         "relay_transport", "relay", required: true, programs: "qmgr", "The transport for domains in relay_domains.")
     public static let virtualTransport = Parameter.string(
         "virtual_transport", "virtual", required: true, programs: "qmgr", "The transport for domains in virtual_mailbox_domains.")
-    public static let errorTransportName = Parameter.string(
-        "error_transport_name", "error", required: true, programs: "qmgr",
-        "Accepted for completeness: the transports error, retry and discard are answered inside qmgr.")
     public static let appendAtMyorigin = Parameter.flag(
         "append_at_myorigin", true, programs: "cleanup", "Whether @$myorigin is appended to local addresses without a domain.")
     public static let appendDotMydomain = Parameter.flag(
@@ -66,14 +63,37 @@ extension Parameters {
     public static let allowPercentHack = Parameter.flag(
         "allow_percent_hack", true, programs: "cleanup", "Whether user%domain is rewritten to user@domain.")
     public static let masqueradeDomains = Parameter.list(
-        "masquerade_domains", "", programs: "cleanup", "Domains whose subdomains are removed from sender addresses.")
-    public static let resolveDequotedAddress = Parameter.flag(
-        "resolve_dequoted_address", true, programs: "qmgr smtpd",
-        "Whether an @ within a quoted local-part counts when a recipient is routed.")
+        "masquerade_domains", "", programs: "cleanup", "Domains whose subdomains are removed from addresses; !domain keeps one.")
     public static let allowMinUser = Parameter.flag(
         "allow_min_user", false, programs: "qmgr smtpd", "Whether a recipient may begin with a minus sign.")
     public static let alwaysBcc = Parameter.string(
         "always_bcc", "", programs: "cleanup", "An address that receives a copy of each message.")
+    public static let senderBccMaps = Parameter.list(
+        "sender_bcc_maps", "", programs: "cleanup", "Tables from a sender to an address that receives a copy of the sender's mail.")
+    public static let recipientBccMaps = Parameter.list(
+        "recipient_bcc_maps", "", programs: "cleanup", "Tables from a recipient to an address that receives a copy of the recipient's mail."
+    )
+    public static let canonicalMaps = Parameter.list(
+        "canonical_maps", "", programs: "cleanup", "Tables that replace addresses in envelopes and headers, canonical(5).",
+        discussion: "Header addresses are replaced in mail of local_header_rewrite_clients, and in all mail where "
+            + "remote_header_rewrite_domain is set.")
+    public static let canonicalClasses = Parameter.list(
+        "canonical_classes", "envelope_sender, envelope_recipient, header_sender, header_recipient", programs: "cleanup",
+        "Where canonical_maps apply.")
+    public static let senderCanonicalMaps = Parameter.list(
+        "sender_canonical_maps", "", programs: "cleanup", "Tables that replace sender addresses, before canonical_maps.")
+    public static let senderCanonicalClasses = Parameter.list(
+        "sender_canonical_classes", "envelope_sender, header_sender", programs: "cleanup", "Where sender_canonical_maps apply.")
+    public static let recipientCanonicalMaps = Parameter.list(
+        "recipient_canonical_maps", "", programs: "cleanup", "Tables that replace recipient addresses, before canonical_maps.")
+    public static let recipientCanonicalClasses = Parameter.list(
+        "recipient_canonical_classes", "envelope_recipient, header_recipient", programs: "cleanup",
+        "Where recipient_canonical_maps apply.")
+    public static let masqueradeClasses = Parameter.list(
+        "masquerade_classes", "envelope_sender, header_sender, header_recipient", programs: "cleanup",
+        "Where masquerade_domains apply.")
+    public static let masqueradeExceptions = Parameter.list(
+        "masquerade_exceptions", "", programs: "cleanup", "User names that masquerade_domains leaves alone.")
     public static let alwaysAddMissingHeaders = Parameter.flag(
         "always_add_missing_headers", false, programs: "cleanup",
         "Whether From, To, Date and Message-ID are also added to mail of remote clients.")
@@ -88,7 +108,7 @@ extension Parameters {
         "Whether the address before rewriting is kept for X-Original-To and notices.")
     public static let duplicateFilterLimit = Parameter.integer(
         "duplicate_filter_limit", "1000", in: ParameterBounds.count, programs: "cleanup local",
-        "How many recipients are remembered to remove duplicates.")
+        "Accepted for Postfix configurations: duplicates are found however many recipients there are.")
     public static let headerFromFormat = Parameter.words(
         "header_from_format", "standard", of: ["standard", "obsolete"], programs: "cleanup", "The form of a From field that is added.")
     public static let fullNameEncodingCharset = Parameter.string(
@@ -109,12 +129,16 @@ extension Parameters {
         virtualAliasMaps.declaration, virtualAliasDomains.declaration, virtualAliasExpansionLimit.declaration,
         virtualAliasRecursionLimit.declaration, virtualAliasAddressLengthLimit.declaration, propagateUnmatchedExtensions.declaration,
         virtualMailboxDomains.declaration, virtualMailboxMaps.declaration, transportMaps.declaration, localTransport.declaration,
-        defaultTransport.declaration, relayTransport.declaration, virtualTransport.declaration, errorTransportName.declaration,
+        defaultTransport.declaration, relayTransport.declaration, virtualTransport.declaration,
         appendAtMyorigin.declaration, appendDotMydomain.declaration, localHeaderRewriteClients.declaration,
         remoteHeaderRewriteDomain.declaration, swapBangpath.declaration, allowPercentHack.declaration, masqueradeDomains.declaration,
-        resolveDequotedAddress.declaration, allowMinUser.declaration, alwaysBcc.declaration, alwaysAddMissingHeaders.declaration,
+        allowMinUser.declaration, alwaysBcc.declaration, alwaysAddMissingHeaders.declaration,
         messageDropHeaders.declaration, undisclosedRecipientsHeader.declaration, enableOriginalRecipient.declaration,
         duplicateFilterLimit.declaration, headerFromFormat.declaration, fullNameEncodingCharset.declaration,
-        strictRFC821Envelopes.declaration, defaultVerpDelimiters.declaration, verpDelimiterFilter.declaration,
+        strictRFC821Envelopes.declaration, senderBccMaps.declaration, recipientBccMaps.declaration, canonicalMaps.declaration,
+        canonicalClasses.declaration, senderCanonicalMaps.declaration, senderCanonicalClasses.declaration,
+        recipientCanonicalMaps.declaration, recipientCanonicalClasses.declaration, masqueradeClasses.declaration,
+        masqueradeExceptions.declaration,
+        defaultVerpDelimiters.declaration, verpDelimiterFilter.declaration,
     ]
 }

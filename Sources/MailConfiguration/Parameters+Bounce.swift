@@ -22,7 +22,10 @@ extension Parameters {
         "bounce_size_limit", "50000", in: 1...2_147_483_647, unit: "bytes", programs: "bounce",
         "How much of a message is returned in a bounce; a larger one is returned as its header only.")
     public static let bounceTemplateFile = Parameter.string(
-        "bounce_template_file", "", programs: "bounce", "Accepted for Postfix configurations; texts of notices cannot be changed yet.")
+        "bounce_template_file", "", programs: "bounce", "A file with the words of notifications, in the format of Postfix's bounce(5).",
+        discussion: "failure_template, delay_template and success_template; each is NAME = <<EOF, header lines Charset, From, Subject and "
+            + "Postmaster-Subject, an empty line, text, EOF. $name stands for a parameter, $name_hours and its like for a time. A file that "
+            + "cannot be used is a warning, and the built-in words are used.")
     public static let backwardsBounceLogfileCompatibility = Parameter.flag(
         "backwards_bounce_logfile_compatibility", true, programs: "bounce", "Accepted for Postfix configurations; it has no effect.")
 

@@ -53,7 +53,7 @@ extension Parameters {
         "Tables with all valid addresses in relay_domains; empty accepts every address.")
     public static let parentDomainMatchesSubdomains = Parameter.list(
         "parent_domain_matches_subdomains",
-        "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_domains,qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
+        "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
         programs: "smtpd qmgr cleanup",
         "Parameters in whose lists a domain also matches its subdomains without a leading dot.",
         discussion: "In every list, a word .example.org matches the subdomains.")

@@ -10,10 +10,10 @@ extension Parameters {
     public static let lmtpTcpPort = Parameter.string(
         "lmtp_tcp_port", "24", required: true, programs: "smtp", "The port where a next hop names none.")
     public static let lmtpMXAddressLimit = Parameter.integer(
-        "lmtp_mx_address_limit", "0", in: ParameterBounds.count, programs: "smtp",
+        "lmtp_mx_address_limit", "5", in: ParameterBounds.count, programs: "smtp",
         "How many addresses are tried in one attempt; 0 for no limit.")
     public static let lmtpMXSessionLimit = Parameter.integer(
-        "lmtp_mx_session_limit", "0", in: ParameterBounds.count, programs: "smtp",
+        "lmtp_mx_session_limit", "2", in: ParameterBounds.count, programs: "smtp",
         "How many sessions are begun in one attempt; 0 for no limit.")
     public static let lmtpAssumeFinal = Parameter.flag(
         "lmtp_assume_final", false, programs: "smtp", "Whether a successful delivery to a server without DSN counts as final.")
@@ -62,8 +62,6 @@ extension Parameters {
         "lmtp_skip_quit_response", false, programs: "smtp", "Whether the reply to QUIT is not waited for.")
     public static let lmtpSendXforwardCommand = Parameter.flag(
         "lmtp_send_xforward_command", false, programs: "smtp", "Whether XFORWARD passes on what is known of the client.")
-    public static let lmtpSendDummyMailAuth = Parameter.flag(
-        "lmtp_send_dummy_mail_auth", false, programs: "smtp", "Whether AUTH=<> is added to MAIL.")
     public static let lmtpSaslAuthEnable = Parameter.flag(
         "lmtp_sasl_auth_enable", false, programs: "smtp", "Whether this client logs in; this version cannot and says so where it is set.")
     public static let lmtpDiscardEHLOKeywords = Parameter.list(
@@ -84,10 +82,16 @@ extension Parameters {
         "lmtp_line_length_limit", "998", in: 0...1_048_576, unit: "bytes", programs: "smtp",
         "Where longer lines are folded in sending; 0 for nowhere.")
     public static let lmtpTLSSecurityLevel = Parameter.words(
-        "lmtp_tls_security_level", "", of: ["", "none", "may", "encrypt"], programs: "smtp",
-        "The use of TLS: empty or none (no), may (where offered), encrypt (required).")
+        "lmtp_tls_security_level", "", of: ["", "none", "may", "encrypt", "verify", "secure"], programs: "smtp",
+        "The use of TLS: empty or none (no), may (where offered), encrypt (required), verify or secure (with a trusted certificate).",
+        discussion: "verify: the certificate has the name of the host that was connected to. secure: it has the name of the next hop, or "
+            + "of a host under it that an MX record names; use it with a next hop of your own, such as relayhost. Mail that cannot be "
+            + "sent so is deferred.")
     public static let lmtpTLSCAFile = Parameter.string(
-        "lmtp_tls_CAfile", "", programs: "smtp", "Certificates of the authorities that are trusted.")
+        "lmtp_tls_CAfile", "", programs: "smtp", "Certificates of the authorities that are trusted where they are verified.",
+        discussion: "With lmtp_tls_CApath empty too, the authorities of the system are trusted.")
+    public static let lmtpTLSCAPath = Parameter.string(
+        "lmtp_tls_CApath", "", programs: "smtp", "A directory with certificates of authorities that are trusted.")
     public static let lmtpTLSChainFiles = Parameter.list(
         "lmtp_tls_chain_files", "", programs: "smtp", "Files with private key and certificate chain of the client in PEM.")
     public static let lmtpTLSCertFile = Parameter.string(
@@ -95,14 +99,17 @@ extension Parameters {
     public static let lmtpTLSKeyFile = Parameter.string(
         "lmtp_tls_key_file", "$lmtp_tls_cert_file", programs: "smtp", "The client's private key in PEM.")
     public static let lmtpTLSProtocols = Parameter.list(
-        "lmtp_tls_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions: >=TLSv1.2, >=TLSv1.3.")
+        "lmtp_tls_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let lmtpTLSMandatoryProtocols = Parameter.list(
-        "lmtp_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions where TLS is required.")
+        "lmtp_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions where TLS is required.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let lmtpTLSLoglevel = Parameter.integer(
-        "lmtp_tls_loglevel", "1", in: 0...4, programs: "smtp", "How much is logged about TLS.")
-    public static let lmtpCNAMEOverridesServername = Parameter.flag(
-        "lmtp_cname_overrides_servername", false, programs: "smtp",
-        "Whether a CNAME found in DNS replaces the server's name in logs and checks.")
+        "lmtp_tls_loglevel", "0", in: 0...4, programs: "smtp", "How much is logged about TLS: 0 nothing, 1 and above each session.")
 
     static let lmtpClientGroup: [ParameterDeclaration] = [
         lmtpLHLOName.declaration, lmtpLHLOTimeout.declaration, lmtpTcpPort.declaration, lmtpMXAddressLimit.declaration,
@@ -111,11 +118,12 @@ extension Parameters {
         lmtpDataInitTimeout.declaration, lmtpDataXferTimeout.declaration, lmtpDataDoneTimeout.declaration, lmtpRsetTimeout.declaration,
         lmtpQuitTimeout.declaration, lmtpDestinationConcurrencyLimit.declaration, lmtpDestinationRecipientLimit.declaration,
         lmtpAddressPreference.declaration, lmtpHostLookup.declaration, lmtpSkip5xxGreeting.declaration, lmtpSkipQuitResponse.declaration,
-        lmtpSendXforwardCommand.declaration, lmtpSendDummyMailAuth.declaration, lmtpSaslAuthEnable.declaration,
+        lmtpSendXforwardCommand.declaration, lmtpSaslAuthEnable.declaration,
         lmtpDiscardEHLOKeywords.declaration, lmtpConnectionCacheOnDemand.declaration, lmtpConnectionCacheDestinations.declaration,
         lmtpConnectionCacheTimeLimit.declaration, lmtpConnectionReuseTimeLimit.declaration, lmtpConnectionReuseCountLimit.declaration,
-        lmtpLineLengthLimit.declaration, lmtpTLSSecurityLevel.declaration, lmtpTLSCAFile.declaration, lmtpTLSChainFiles.declaration,
+        lmtpLineLengthLimit.declaration, lmtpTLSSecurityLevel.declaration, lmtpTLSCAFile.declaration, lmtpTLSCAPath.declaration,
+        lmtpTLSChainFiles.declaration,
         lmtpTLSCertFile.declaration, lmtpTLSKeyFile.declaration, lmtpTLSProtocols.declaration, lmtpTLSMandatoryProtocols.declaration,
-        lmtpTLSLoglevel.declaration, lmtpCNAMEOverridesServername.declaration,
+        lmtpTLSLoglevel.declaration,
     ]
 }

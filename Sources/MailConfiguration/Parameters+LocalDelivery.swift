@@ -13,9 +13,16 @@ extension Parameters {
     public static let mailboxCommandMaps = Parameter.list(
         "mailbox_command_maps", "", programs: "local", "Tables from a user to the command that delivers to that user.")
     public static let mailboxTransport = Parameter.string(
-        "mailbox_transport", "", programs: "local qmgr", "A transport to which all local users' mail is handed after aliases.")
+        "mailbox_transport", "", programs: "local", "The transport that delivers to local mailboxes, after aliases and .forward files.",
+        discussion: "Written as transport:nexthop, such as lmtp:unix:private/dovecot-lmtp. It gets names without an account as well; "
+            + "local_recipient_maps must list them.")
+    public static let mailboxTransportMaps = Parameter.list(
+        "mailbox_transport_maps", "", programs: "local", "Tables from a user to the transport that delivers to that user's mailbox.")
     public static let fallbackTransport = Parameter.string(
-        "fallback_transport", "", programs: "local qmgr", "A transport to which mail of unknown local users is handed.")
+        "fallback_transport", "", programs: "local", "The transport for names that are neither an alias nor an account.",
+        discussion: "Written as transport:nexthop; local_recipient_maps must list the names, or be empty.")
+    public static let fallbackTransportMaps = Parameter.list(
+        "fallback_transport_maps", "", programs: "local", "Tables from an unknown name to the transport for it.")
     public static let luserRelay = Parameter.string(
         "luser_relay", "", raw: true, programs: "local",
         "Where mail for unknown local names goes; needs local_recipient_maps to be empty.",
@@ -31,7 +38,8 @@ extension Parameters {
         "command_time_limit", "1000s", programs: "local", "How long a delivery command may run.")
     public static let commandExecutionDirectory = Parameter.string(
         "command_execution_directory", "", raw: true, programs: "local",
-        "The directory in which a delivery command runs; empty for the user's home.")
+        "The directory in which a delivery command runs; empty for the user's home.",
+        discussion: "$user, $home, $shell, $recipient, $domain, $local, $extension and $recipient_delimiter are expanded.")
     public static let localCommandShell = Parameter.string(
         "local_command_shell", "", programs: "local",
         "A program that is given a delivery command as its last argument; empty runs the command itself, without a shell.")
@@ -62,8 +70,6 @@ extension Parameters {
         "Whether owner-list and list-request are not split at a minus sign used as recipient_delimiter.")
     public static let resetOwnerAlias = Parameter.flag(
         "reset_owner_alias", false, programs: "local", "Whether aliases below an alias with an owner lose that owner.")
-    public static let frozenDeliveredTo = Parameter.flag(
-        "frozen_delivered_to", true, programs: "local", "Whether Delivered-To fields are examined once only, before aliases.")
     public static let prependDeliveredHeader = Parameter.list(
         "prepend_delivered_header", "command, file, forward", programs: "local", "Deliveries that get a Delivered-To field.")
     public static let requireHomeDirectory = Parameter.flag(
@@ -78,13 +84,14 @@ extension Parameters {
         discussion: "This parameter is new in Martlet.")
 
     static let localDeliveryGroup: [ParameterDeclaration] = [
-        homeMailbox.declaration, mailboxCommand.declaration, mailboxCommandMaps.declaration, mailboxTransport.declaration,
+        mailboxTransportMaps.declaration, fallbackTransportMaps.declaration, homeMailbox.declaration, mailboxCommand.declaration,
+        mailboxCommandMaps.declaration, mailboxTransport.declaration,
         fallbackTransport.declaration, luserRelay.declaration, forwardPath.declaration, allowMailToCommands.declaration,
         allowMailToFiles.declaration, commandTimeLimit.declaration, commandExecutionDirectory.declaration, localCommandShell.declaration,
         mailboxSizeLimit.declaration, mailboxDeliveryLock.declaration, virtualMailboxLock.declaration, deliverLockAttempts.declaration,
         deliverLockDelay.declaration, staleLockTime.declaration, localDestinationConcurrencyLimit.declaration,
         localDestinationRecipientLimit.declaration, expandOwnerAlias.declaration, ownerRequestSpecial.declaration,
-        resetOwnerAlias.declaration, frozenDeliveredTo.declaration, prependDeliveredHeader.declaration, requireHomeDirectory.declaration,
+        resetOwnerAlias.declaration, prependDeliveredHeader.declaration, requireHomeDirectory.declaration,
         strictMailboxOwnership.declaration, biff.declaration, aliasExpansionLimit.declaration,
     ]
 }

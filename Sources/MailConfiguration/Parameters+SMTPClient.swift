@@ -29,21 +29,20 @@ extension Parameters {
     public static let ignoreMXLookupError = Parameter.flag(
         "ignore_mx_lookup_error", false, programs: "smtp", "Whether a failed MX lookup falls back to address records.")
     public static let disableDNSLookups = Parameter.flag(
-        "disable_dns_lookups", false, programs: "smtp", "Whether DNS is not used.")
+        "disable_dns_lookups", false, programs: "smtp",
+        "Whether MX records are not looked up: a next hop is the name of a host, in the DNS or in /etc/hosts.")
     public static let bestMXTransport = Parameter.string(
         "best_mx_transport", "", programs: "smtp qmgr",
         "A transport for domains whose best mail exchanger is this host; empty returns such mail as looping.")
     public static let smtpDNSSupportLevel = Parameter.words(
         "smtp_dns_support_level", "", of: ["", "enabled", "dnssec", "disabled"], programs: "smtp",
-        "DNS use: empty or enabled, dnssec, disabled.")
+        "DNS use: empty or enabled, dnssec, disabled (as disable_dns_lookups).")
     public static let smtpPixWorkarounds = Parameter.list(
         "smtp_pix_workarounds", "", programs: "smtp", "Accepted for Postfix configurations; nothing is worked around.")
     public static let smtpTcpPort = Parameter.string(
         "smtp_tcp_port", "smtp", required: true, programs: "smtp", "The port where a next hop names none.")
-    public static let smtpPerRecordDeadline = Parameter.flag(
-        "smtp_per_record_deadline", false, programs: "smtp", "Whether timeouts limit whole replies instead of each read.")
-    public static let smtpQuoteRFC821Envelope = Parameter.flag(
-        "smtp_quote_rfc821_envelope", true, programs: "smtp", "Whether addresses are quoted as RFC 5321 asks.")
+    public static let smtpPerRequestDeadline = Parameter.flag(
+        "smtp_per_request_deadline", false, programs: "smtp", "Accepted for Postfix configurations: timeouts always limit whole replies.")
     public static let smtpBindAddress = Parameter.string(
         "smtp_bind_address", "", programs: "smtp",
         "The local IPv4 address of outgoing connections; empty leaves the choice to the system.")
@@ -89,8 +88,6 @@ extension Parameters {
         "smtp_skip_quit_response", true, programs: "smtp", "Whether the reply to QUIT is not waited for.")
     public static let smtpSendXforwardCommand = Parameter.flag(
         "smtp_send_xforward_command", false, programs: "smtp", "Whether XFORWARD passes on what is known of the client.")
-    public static let smtpSendDummyMailAuth = Parameter.flag(
-        "smtp_send_dummy_mail_auth", false, programs: "smtp", "Whether AUTH=<> is added to MAIL.")
     public static let smtpSaslAuthEnable = Parameter.flag(
         "smtp_sasl_auth_enable", false, programs: "smtp", "Whether this client logs in; this version cannot and says so where it is set.")
     public static let smtpDiscardEHLOKeywords = Parameter.list(
@@ -111,10 +108,16 @@ extension Parameters {
         "smtp_line_length_limit", "998", in: 0...1_048_576, unit: "bytes", programs: "smtp",
         "Where longer lines are folded in sending; 0 for nowhere.")
     public static let smtpTLSSecurityLevel = Parameter.words(
-        "smtp_tls_security_level", "", of: ["", "none", "may", "encrypt"], programs: "smtp",
-        "The use of TLS: empty or none (no), may (where offered), encrypt (required).")
+        "smtp_tls_security_level", "", of: ["", "none", "may", "encrypt", "verify", "secure"], programs: "smtp",
+        "The use of TLS: empty or none (no), may (where offered), encrypt (required), verify or secure (with a trusted certificate).",
+        discussion: "verify: the certificate has the name of the host that was connected to. secure: it has the name of the next hop, or "
+            + "of a host under it that an MX record names; use it with a next hop of your own, such as relayhost. Mail that cannot be "
+            + "sent so is deferred.")
     public static let smtpTLSCAFile = Parameter.string(
-        "smtp_tls_CAfile", "", programs: "smtp", "Certificates of the authorities that are trusted.")
+        "smtp_tls_CAfile", "", programs: "smtp", "Certificates of the authorities that are trusted where they are verified.",
+        discussion: "With smtp_tls_CApath empty too, the authorities of the system are trusted.")
+    public static let smtpTLSCAPath = Parameter.string(
+        "smtp_tls_CApath", "", programs: "smtp", "A directory with certificates of authorities that are trusted.")
     public static let smtpTLSChainFiles = Parameter.list(
         "smtp_tls_chain_files", "", programs: "smtp", "Files with private key and certificate chain of the client in PEM.")
     public static let smtpTLSCertFile = Parameter.string(
@@ -122,31 +125,35 @@ extension Parameters {
     public static let smtpTLSKeyFile = Parameter.string(
         "smtp_tls_key_file", "$smtp_tls_cert_file", programs: "smtp", "The client's private key in PEM.")
     public static let smtpTLSProtocols = Parameter.list(
-        "smtp_tls_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions: >=TLSv1.2, >=TLSv1.3.")
+        "smtp_tls_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let smtpTLSMandatoryProtocols = Parameter.list(
-        "smtp_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions where TLS is required.")
+        "smtp_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtp", "The TLS versions where TLS is required.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let smtpTLSLoglevel = Parameter.integer(
-        "smtp_tls_loglevel", "1", in: 0...4, programs: "smtp", "How much is logged about TLS.")
-    public static let smtpCNAMEOverridesServername = Parameter.flag(
-        "smtp_cname_overrides_servername", false, programs: "smtp",
-        "Whether a CNAME found in DNS replaces the server's name in logs and checks.")
+        "smtp_tls_loglevel", "0", in: 0...4, programs: "smtp", "How much is logged about TLS: 0 nothing, 1 and above each session.")
 
     static let smtpClientGroup: [ParameterDeclaration] = [
         smtpHELOName.declaration, smtpHELOTimeout.declaration, smtpAlwaysSendEHLO.declaration, smtpNeverSendEHLO.declaration,
         smtpMXAddressLimit.declaration, smtpMXSessionLimit.declaration, smtpFallbackRelay.declaration, smtpRandomizeAddresses.declaration,
         smtpDeferIfNoMXAddressFound.declaration, smtpBalanceInetProtocols.declaration, ignoreMXLookupError.declaration,
         disableDNSLookups.declaration, bestMXTransport.declaration, smtpDNSSupportLevel.declaration, smtpPixWorkarounds.declaration,
-        smtpTcpPort.declaration, smtpPerRecordDeadline.declaration, smtpQuoteRFC821Envelope.declaration, smtpBindAddress.declaration,
+        smtpTcpPort.declaration, smtpPerRequestDeadline.declaration, smtpBindAddress.declaration,
         smtpBindAddress6.declaration, smtpConnectTimeout.declaration, smtpStarttlsTimeout.declaration, smtpMailTimeout.declaration,
         smtpRcptTimeout.declaration, smtpDataInitTimeout.declaration, smtpDataXferTimeout.declaration, smtpDataDoneTimeout.declaration,
         smtpRsetTimeout.declaration, smtpQuitTimeout.declaration, smtpDestinationConcurrencyLimit.declaration,
         smtpDestinationRecipientLimit.declaration, smtpAddressPreference.declaration, smtpHostLookup.declaration,
         smtpSkip5xxGreeting.declaration, smtpSkipQuitResponse.declaration, smtpSendXforwardCommand.declaration,
-        smtpSendDummyMailAuth.declaration, smtpSaslAuthEnable.declaration, smtpDiscardEHLOKeywords.declaration,
+        smtpSaslAuthEnable.declaration, smtpDiscardEHLOKeywords.declaration,
         smtpConnectionCacheOnDemand.declaration, smtpConnectionCacheDestinations.declaration, smtpConnectionCacheTimeLimit.declaration,
         smtpConnectionReuseTimeLimit.declaration, smtpConnectionReuseCountLimit.declaration, smtpLineLengthLimit.declaration,
-        smtpTLSSecurityLevel.declaration, smtpTLSCAFile.declaration, smtpTLSChainFiles.declaration, smtpTLSCertFile.declaration,
+        smtpTLSSecurityLevel.declaration, smtpTLSCAFile.declaration, smtpTLSCAPath.declaration, smtpTLSChainFiles.declaration,
+        smtpTLSCertFile.declaration,
         smtpTLSKeyFile.declaration, smtpTLSProtocols.declaration, smtpTLSMandatoryProtocols.declaration, smtpTLSLoglevel.declaration,
-        smtpCNAMEOverridesServername.declaration,
+
     ]
 }

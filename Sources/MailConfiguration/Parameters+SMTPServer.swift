@@ -32,9 +32,6 @@ extension Parameters {
     public static let smtpdRecipientOvershootLimit = Parameter.integer(
         "smtpd_recipient_overshoot_limit", "1000", in: ParameterBounds.positive, unit: "recipients", programs: "smtpd",
         "How many recipients over the limit are refused before they count as errors.")
-    public static let smtpdHistoryFlushThreshold = Parameter.integer(
-        "smtpd_history_flush_threshold", "100", in: ParameterBounds.positive, programs: "smtpd",
-        "How many lines of command history are kept.")
     public static let smtpdClientConnectionCountLimit = Parameter.integer(
         "smtpd_client_connection_count_limit", "50", in: ParameterBounds.count, programs: "smtpd",
         "How many connections one client may have at a time; 0 for no limit.")
@@ -67,7 +64,8 @@ extension Parameters {
     public static let smtpdEndOfDataRestrictions = Parameter.list(
         "smtpd_end_of_data_restrictions", "", programs: "smtpd", "Conditions after the message.")
     public static let smtpdDelayReject = Parameter.flag(
-        "smtpd_delay_reject", true, programs: "smtpd", "Whether conditions for clients, HELO and senders are answered at RCPT.")
+        "smtpd_delay_reject", true, programs: "smtpd", "Whether conditions for clients, HELO and senders are answered at RCPT.",
+        discussion: "no: at the connection, HELO and MAIL. Then the log does not name the recipients of what was refused.")
     public static let smtpdRejectUnlistedRecipient = Parameter.flag(
         "smtpd_reject_unlisted_recipient", true, programs: "smtpd", "Whether unknown recipients are refused.")
     public static let smtpdRejectUnlistedSender = Parameter.flag(
@@ -91,7 +89,7 @@ extension Parameters {
         "smtpd_forbidden_commands", "CONNECT GET POST regexp:{{/^[^A-Z]/ Bogus}}", programs: "smtpd",
         "Commands that end a session at once.")
     public static let smtpdNOOPCommands = Parameter.list(
-        "smtpd_noop_commands", "", programs: "smtpd", "Commands that are answered with 250 and have no effect.")
+        "smtpd_noop_commands", "", programs: "smtpd", "Commands that are answered with 250 and have no effect; words only.")
     public static let smtpdPeernameLookup = Parameter.flag(
         "smtpd_peername_lookup", true, programs: "smtpd", "Whether the name of a client is looked up from its address.")
     public static let smtpdDiscardEHLOKeywords = Parameter.list(
@@ -102,7 +100,7 @@ extension Parameters {
     public static let disableVRFYCommand = Parameter.flag(
         "disable_vrfy_command", false, programs: "smtpd", "Whether VRFY is refused.")
     public static let smtpdCommandFilter = Parameter.string(
-        "smtpd_command_filter", "", programs: "smtpd", "A table that replaces a client's command before it is read.")
+        "smtpd_command_filter", "", programs: "smtpd", "A table (type:name) that replaces a client's command before it is read.")
     public static let smtpdAuthorizedXclientHosts = Parameter.list(
         "smtpd_authorized_xclient_hosts", "", programs: "smtpd", "Clients that may use XCLIENT.")
     public static let smtpdAuthorizedXforwardHosts = Parameter.list(
@@ -112,14 +110,17 @@ extension Parameters {
     public static let smtpdLogAccessPermitActions = Parameter.list(
         "smtpd_log_access_permit_actions", "", programs: "smtpd", "Permitting actions that are logged.")
     public static let smtpdRejectFooter = Parameter.string(
-        "smtpd_reject_footer", "", raw: true, programs: "smtpd", "Text appended to each 4xx and 5xx reply.")
+        "smtpd_reject_footer", "", raw: true, programs: "smtpd", "Text appended to each 4xx and 5xx reply.",
+        discussion: "\\n begins a further line; \\c at the start continues the last line of the reply. $client, $client_address, "
+            + "$client_name, $client_port, $helo_name, $localtime, $recipient, $sender and $server_name are expanded.")
     public static let smtpdTLSSecurityLevel = Parameter.words(
         "smtpd_tls_security_level", "", of: ["", "none", "may", "encrypt"], programs: "smtpd",
         "Whether TLS is offered: empty or none (no), may, encrypt (required).")
     public static let smtpdTLSWrappermode = Parameter.flag(
         "smtpd_tls_wrappermode", false, programs: "smtpd", "Whether TLS begins with the connection, without STARTTLS (port 465).")
     public static let smtpdTLSChainFiles = Parameter.list(
-        "smtpd_tls_chain_files", "", programs: "smtpd", "Files with private key and certificate chain in PEM.")
+        "smtpd_tls_chain_files", "", programs: "smtpd", "Files with private key and certificate chain in PEM, the key first.",
+        discussion: "Of several keys the first is used.")
     public static let smtpdTLSCertFile = Parameter.string(
         "smtpd_tls_cert_file", "", programs: "smtpd", "The certificate chain in PEM, the server's own first.")
     public static let smtpdTLSKeyFile = Parameter.string(
@@ -131,13 +132,19 @@ extension Parameters {
     public static let smtpdTLSAskCcert = Parameter.flag(
         "smtpd_tls_ask_ccert", false, programs: "smtpd", "Whether a client certificate is asked for.")
     public static let smtpdTLSProtocols = Parameter.list(
-        "smtpd_tls_protocols", ">=TLSv1.2", programs: "smtpd", "The TLS versions: >=TLSv1.2, >=TLSv1.3.")
+        "smtpd_tls_protocols", ">=TLSv1.2", programs: "smtpd", "The TLS versions.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let smtpdTLSMandatoryProtocols = Parameter.list(
-        "smtpd_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtpd", "The TLS versions where TLS is required.")
+        "smtpd_tls_mandatory_protocols", ">=TLSv1.2", programs: "smtpd", "The TLS versions where TLS is required.",
+        discussion:
+            ">=VERSION, <=VERSION, !VERSION, or names: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3. A version below 1.2 (RFC 8996) is used only "
+            + "where it is named.")
     public static let smtpdTLSReceivedHeader = Parameter.flag(
-        "smtpd_tls_received_header", true, programs: "smtpd cleanup", "Whether the Received field names TLS version and cipher.")
+        "smtpd_tls_received_header", false, programs: "smtpd", "Whether the Received field names TLS version and cipher.")
     public static let smtpdTLSLoglevel = Parameter.integer(
-        "smtpd_tls_loglevel", "1", in: 0...4, programs: "smtpd", "How much is logged about TLS.")
+        "smtpd_tls_loglevel", "0", in: 0...4, programs: "smtpd", "How much is logged about TLS: 0 nothing, 1 and above each session.")
     public static let smtpdStarttlsTimeout = Parameter.time(
         "smtpd_starttls_timeout", "300s", programs: "smtpd", "How long the TLS handshake may take.")
     public static let smtpdSaslAuthEnable = Parameter.flag(
@@ -174,7 +181,7 @@ extension Parameters {
         smtpdBanner.declaration, smtpdTimeout.declaration, smtpdPerRequestDeadline.declaration, smtpdMinDataRate.declaration,
         smtpdSoftErrorLimit.declaration, smtpdHardErrorLimit.declaration, smtpdErrorSleepTime.declaration,
         smtpdJunkCommandLimit.declaration, smtpdRecipientLimit.declaration, smtpdRecipientOvershootLimit.declaration,
-        smtpdHistoryFlushThreshold.declaration, smtpdClientConnectionCountLimit.declaration,
+        smtpdClientConnectionCountLimit.declaration,
         smtpdClientConnectionLimitExceptions.declaration, smtpdClientEventLimitExceptions.declaration, smtpdHELORequired.declaration,
         smtpdRelayRestrictions.declaration, smtpdRecipientRestrictions.declaration, smtpdClientRestrictions.declaration,
         smtpdHELORestrictions.declaration, smtpdSenderRestrictions.declaration, smtpdDataRestrictions.declaration,

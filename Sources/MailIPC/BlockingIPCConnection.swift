@@ -37,11 +37,20 @@ public final class BlockingIPCConnection {
     public static func connect(path: String, protocol spoken: IPCProtocol, timeout: Int = 30_000) throws(IPCError) -> BlockingIPCConnection
     {
         let connection: BlockingIPCConnection
+        var side: Int32 = -1
         do {
             let socket = try Sockets.connectUnix(path: path)
-            try socket.writeAll([IPCPreamble.plain])
-            connection = BlockingIPCConnection(socket: socket, sideChannel: -1, isServer: false, timeout: timeout)
+            if spoken.hasSideChannel {
+                let pair = try Sockets.socketPair(type: .seqpacket).release()
+                let theirs = FileDescriptor(owning: pair.second)
+                side = pair.first
+                try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withSideChannel], over: socket.rawValue)
+            } else {
+                try socket.writeAll([IPCPreamble.plain])
+            }
+            connection = BlockingIPCConnection(socket: socket, sideChannel: side, isServer: false, timeout: timeout)
         } catch {
+            if side >= 0 { _ = FileDescriptor(owning: side) }
             throw .unreachable("\(error)")
         }
         guard let frame = try connection.nextFrame(), frame.stream == 0, frame.type == MultiplexerFrame.hello else {
@@ -88,6 +97,18 @@ public final class BlockingIPCConnection {
         }
         credit[stream, default: IPCFrame.initialCredit] -= payload.count
         try write(IPCFrame(stream: stream, type: type, payload: payload))
+    }
+
+    /// Client: passes a descriptor for a stream, before the frame that needs it. It stays the caller's.
+    public func send(descriptor: Int32, stream: UInt32) throws(IPCError) {
+        guard sideChannel >= 0 else { throw .violation("no side channel") }
+        do {
+            var encoder = ByteEncoder()
+            encoder.put(stream)
+            try Sockets.sendDescriptors([descriptor], with: encoder.bytes, over: sideChannel)
+        } catch {
+            throw .broken("\(error)")
+        }
     }
 
     /// Says that no more frames of this stream come from here.

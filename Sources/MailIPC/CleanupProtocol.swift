@@ -6,6 +6,7 @@
 // Server: `queued` (a QueueID: content, envelope and directory entry are on stable storage) or `refused` (an SMTPReply). The server may
 // refuse at any time; the client stops sending then. A client that ends the stream before `commit` cancels the message.
 // Or client: `checkRecipient` (a MailAddress); server: `verdict` (a RecipientVerdict).
+// Or client: `checkSpace`; server: `space` (Int64: bytes that may still be written to the queue's file system).
 
 public import MailModel
 
@@ -18,6 +19,8 @@ public enum CleanupFrame {
     public static let checkRecipient: UInt8 = 21
     public static let verdict: UInt8 = 22
     public static let announce: UInt8 = 23
+    public static let checkSpace: UInt8 = 24
+    public static let space: UInt8 = 25
 }
 
 /// The end of a submission.

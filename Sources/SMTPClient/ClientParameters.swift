@@ -22,11 +22,14 @@ struct ClientParameters: Sendable {
     var balancesProtocols = true
     var defersWithoutMXAddress = false
     var ignoresMXFailure = false
+    /// `disable_dns_lookups`, `smtp_dns_support_level = disabled`: a next hop is a host, whatever MX records say.
+    var looksUpMX = true
     var families = AddressFamilies.all
     var addressPreference = AddressPreference.any
     var bindAddress = ""
     var bindAddress6 = ""
     var tls = ClientSession.TLSPolicy.none
+    var tlsSettings = ClientTLSSettings()
     var tlsLogLevel = 1
     var skips5xxGreeting = true
     var skipsQuitResponse = true
@@ -87,8 +90,6 @@ struct ClientParameters: Sendable {
         self.isLMTP = isLMTP
         if isLMTP {
             defaultPort = 24
-            addressLimit = 0
-            sessionLimit = 0
             connectTimeout = 0
         }
     }
@@ -130,6 +131,7 @@ struct ClientParameters: Sendable {
         reuse.idle = pick(P.smtpConnectionCacheTimeLimit, P.lmtpConnectionCacheTimeLimit)
         reuse.time = pick(P.smtpConnectionReuseTimeLimit, P.lmtpConnectionReuseTimeLimit)
         reuse.count = pick(P.smtpConnectionReuseCountLimit, P.lmtpConnectionReuseCountLimit)
+        looksUpMX = !configuration[P.disableDNSLookups] && configuration[P.smtpDNSSupportLevel] != "disabled"
         if isLMTP {
             assumesFinal = configuration[P.lmtpAssumeFinal]
         } else {
@@ -146,7 +148,8 @@ struct ClientParameters: Sendable {
     static func tlsPolicy(_ text: String) -> ClientSession.TLSPolicy {
         switch text {
         case "may": .may
-        case "encrypt": .encrypt
+        // What more they ask of the peer is the context's matter (ClientTLSSettings).
+        case "encrypt", "verify", "secure": .encrypt
         default: .none
         }
     }

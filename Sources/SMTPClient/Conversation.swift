@@ -110,7 +110,8 @@ final class Conversation {
 
     private func startTLS() async {
         do throws(ConnectionError) {
-            let facts = try await peer.startTLS(serverName: endpoint.host, deadline: deadline(for: .startTLS))
+            let name = endpoint.tlsName.isEmpty ? endpoint.host : endpoint.tlsName
+            let facts = try await peer.startTLS(serverName: name, deadline: deadline(for: .startTLS))
             tlsFacts = facts
             session.tlsStarted()
         } catch {

@@ -15,6 +15,8 @@ struct Endpoint: Hashable, Sendable {
     /// 0 for a socket in the file system.
     var port: UInt16
     var isBest = false
+    /// Whose name its certificate must have where that is checked; empty for the host's.
+    var tlsName = ""
 
     /// `mx.example[192.0.2.1]`, as reasons name it.
     var label: String { "\(host)[\(address)]" }
@@ -48,7 +50,7 @@ struct HostFinder: Sendable {
             return await hosts(of: host, port, text, &random)
         case .domain(let domain):
             // LMTP knows no MX: the next hop is the host (as in Postfix).
-            if parameters.isLMTP { return await hosts(of: domain, port, text, &random) }
+            if parameters.isLMTP || !parameters.looksUpMX { return await hosts(of: domain, port, text, &random) }
             let result = await lookup.destination(
                 domain: domain, families: parameters.families, preferring: parameters.addressPreference,
                 defersWithoutAddress: parameters.defersWithoutMXAddress, using: &random)
@@ -94,7 +96,12 @@ struct HostFinder: Sendable {
         case .hosts(let hosts) where hosts.isEmpty:
             return .failed(ClientFailure(.host, EnhancedStatusCode(4, 4, 4), "unable to find primary relay for \(text)"))
         case .hosts(let hosts):
-            return .endpoints(hosts.map { Endpoint(host: $0.host, address: $0.address, port: port, isBest: $0.isBest) })
+            return .endpoints(
+                hosts.map {
+                    Endpoint(
+                        host: $0.host, address: $0.address, port: port, isBest: $0.isBest,
+                        tlsName: parameters.tlsSettings.serverName(of: $0.host, nextHop: text))
+                })
         }
     }
 }

@@ -27,9 +27,11 @@ public enum SMTPClientProgram {
         let name = CommandLine.arguments.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "smtp"
         Daemon.run(name == "lmtp" ? "lmtp" : "smtp", listening: .programs, identity: .networkOwner) { context in
             let isLMTP = name == "lmtp" || context.options.serviceName == "lmtp"
+            var parameters = ClientParameters(context.configuration, isLMTP: isLMTP)
+            parameters.tlsSettings = try ClientTLSSettings(context.configuration, isLMTP: isLMTP)
             return Prepared(
-                parameters: ClientParameters(context.configuration, isLMTP: isLMTP),
-                ownAddresses: OwnAddresses.find(context.configuration), tls: try TLSClientContext())
+                parameters: parameters, ownAddresses: OwnAddresses.find(context.configuration),
+                tls: try parameters.tlsSettings.makeContext())
         } start: { context, prepared, _ in
             let configuration = context.configuration
             let resolver = ResolverClient(

@@ -14,11 +14,17 @@ public struct ClientContentEncoder: Sendable {
     private var isAtLineStart = true
     private var hasPendingCR = false
     private var column = 0
+    /// Where lines are broken: no empty line was seen yet.
+    private var isInHeader = true
+    /// The line of the header so far, until it is known where it is folded.
+    private var headerLine: [UInt8] = []
     private var lastTwo: (UInt8, UInt8) = (13, 10)
 
     /// - Parameters:
     ///   - facts: what `cleanup` saw of the content. It is trusted as to what the content does *not* have.
-    ///   - lineLimit: longer lines are broken with CRLF and a space, as Postfix does; 0 for no limit (`smtp_line_length_limit`).
+    ///   - lineLimit: longer lines of the header are folded at white space, which changes nothing of the field (RFC 5322 section 2.2.3);
+    ///     where there is none, and in the body, lines are broken with CRLF and a space, as Postfix does. 0 for no limit
+    ///     (`smtp_line_length_limit`).
     public init(facts: ContentFacts, lineLimit: Int = 998) {
         let breaksLines = lineLimit > 0 && facts.contains(.longLines)
         self.lineLimit = breaksLines ? lineLimit : 0
@@ -73,16 +79,48 @@ public struct ClientContentEncoder: Sendable {
     }
 
     private mutating func endLine(_ out: inout [UInt8]) {
+        if isInHeader && lineLimit > 0 {
+            if isAtLineStart { isInHeader = false }
+            putLine(headerLine[...], &out)
+            headerLine.removeAll(keepingCapacity: true)
+            isAtLineStart = true
+            return
+        }
         out.append(13)
         out.append(10)
         isAtLineStart = true
         column = 0
     }
 
+    private func putLine(_ line: ArraySlice<UInt8>, _ out: inout [UInt8]) {
+        if line.first == UInt8(ascii: ".") { out.append(UInt8(ascii: ".")) }
+        out.append(contentsOf: line)
+        out.append(13)
+        out.append(10)
+    }
+
+    /// Puts out the first part of a header line that has become too long.
+    private mutating func foldHeaderLine(_ out: inout [UInt8]) {
+        let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 }
+        if let space = headerLine.lastIndex(where: isSpace), !headerLine[..<space].allSatisfy(isSpace) {
+            putLine(headerLine[..<space], &out)
+            headerLine.removeFirst(space)
+        } else {
+            putLine(headerLine[...], &out)
+            headerLine = [0x20]
+        }
+    }
+
     private mutating func putText(_ byte: UInt8, _ out: inout [UInt8]) {
         if lineLimit > 0 {
             // A character of UTF-8 stays whole.
             let length = byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+            if isInHeader {
+                if headerLine.count + length > lineLimit { foldHeaderLine(&out) }
+                headerLine.append(byte)
+                isAtLineStart = false
+                return
+            }
             if column + length > lineLimit {
                 endLine(&out)
                 out.append(0x20)

@@ -51,6 +51,8 @@ public enum SMTPServerEvent: Hashable, Sendable {
     case needsInput
     /// Write out what there is and wait so many seconds before going on.
     case delay(seconds: Int)
+    /// Is a client with this HELO name welcome? Asked only where the policy says so. Answer with nil to accept.
+    case checkHello(verb: SMTPVerb, name: String)
     /// Is this sender welcome? Answer with nil to accept.
     case checkSender(MailCommand)
     /// Is this recipient welcome? Answer with nil to accept.

@@ -1,6 +1,23 @@
 // What the state machine of a server session needs to know and never looks up itself. One value, shared by all sessions of a process.
 
-import MailModel
+public import MailModel
+
+/// What a command filter makes of a line.
+public enum FilteredCommand: Hashable, Sendable {
+    case unchanged
+    case replaced([UInt8])
+    /// It cannot be told now; the command is put off.
+    case failed
+}
+
+/// What a session can tell a footer about itself.
+public struct RejectFacts: Hashable, Sendable {
+    public var heloName: String
+    /// Of the transaction; nil outside.
+    public var sender: MailAddress?
+    /// The last one that was named.
+    public var recipient: MailAddress?
+}
 
 /// The fixed settings of a server's sessions.
 public struct SMTPServerPolicy: Sendable {
@@ -46,6 +63,14 @@ public struct SMTPServerPolicy: Sendable {
     /// First words that no SMTP client sends (`smtpd_forbidden_commands`), in upper case. A line that does not begin with a letter is
     /// always one.
     public var forbiddenCommands = ["CONNECT", "GET", "POST"]
+    /// First words that are answered with 250 and do nothing (`smtpd_noop_commands`), in upper case.
+    public var noopCommands: Set<String> = []
+    /// Replaces command lines before they are read (`smtpd_command_filter`).
+    public var commandFilter: (@Sendable (_ line: [UInt8]) -> FilteredCommand)?
+    /// Text for the end of refusals (`smtpd_reject_footer`), for what is known when it is needed.
+    public var rejectFooter: (@Sendable (RejectFacts) -> String)?
+    /// Whether the driver is asked about HELO and EHLO (`smtpd_delay_reject = no`).
+    public var asksAboutHello = false
     /// Octets of content that are gathered before the driver is asked to take them.
     public var contentChunkSize = 65536
 

@@ -31,7 +31,19 @@ extension SMTPServerSession {
         return true
     }
 
-    private mutating func serve(_ line: ArraySlice<UInt8>) {
+    private mutating func serve(_ given: ArraySlice<UInt8>) {
+        var line = given
+        if let filter = policy.commandFilter {
+            switch filter(Array(given)) {
+            case .unchanged: break
+            case .replaced(let other): line = other[...]
+            case .failed:
+                countCommand(nil)
+                // Whatever the command was, a chunk may follow it that is none.
+                respond(SMTPReply(421, EnhancedStatusCode(4, 3, 0), "\(policy.hostName) Error: temporary lookup failure"))
+                return close(.terminated)
+            }
+        }
         let trimmed = line.drop { $0 == 0x20 || $0 == 0x09 }
         let word = trimmed.prefix { $0 != 0x20 && $0 != 0x09 }
         guard let first = word.first else {
@@ -40,7 +52,19 @@ extension SMTPServerSession {
         }
         var arguments = trimmed[word.endIndex...].drop { $0 == 0x20 || $0 == 0x09 }
         while let last = arguments.last, last == 0x20 || last == 0x09 { arguments = arguments.dropLast() }
-        guard let verb = SMTPVerb(word) else {
+        let verb = SMTPVerb(word)
+        if let deniedClient, verb != .quit {
+            countCommand(verb)
+            let reply = SMTPReply(503, EnhancedStatusCode(5, 7, 0), "Error: access denied for \(deniedClient)")
+            if verb == .bdat { return chunk(arguments, refusal: reply) }
+            return respond(reply)
+        }
+        if !policy.noopCommands.isEmpty, policy.noopCommands.contains(String(decoding: word, as: UTF8.self).uppercased()) {
+            countCommand(verb)
+            countJunk()
+            return respond(Self.ok)
+        }
+        guard let verb else {
             countCommand(nil)
             if !ASCII.isAlpha(first) || policy.forbiddenCommands.contains(String(decoding: word, as: UTF8.self).uppercased()) {
                 pending.append(.note(.nonSMTPCommand(ASCII.printable(line, limit: 100))))
@@ -51,10 +75,7 @@ extension SMTPServerSession {
         }
         countCommand(verb)
         guard checkPipelining(verb) else { return }
-        if verb.isJunk {
-            junkCount += 1
-            if junkCount > policy.junkCommandLimit { errorCount += 1 }
-        }
+        if verb.isJunk { countJunk() }
         if policy.tls == .required && !isTLSActive && !verb.isAllowedBeforeTLS {
             let reply = SMTPReply(530, EnhancedStatusCode(5, 7, 0), "Must issue a STARTTLS command first")
             // The chunk follows its command whatever the reply is.
@@ -62,6 +83,11 @@ extension SMTPServerSession {
             return respond(reply)
         }
         serve(verb, arguments)
+    }
+
+    private mutating func countJunk() {
+        junkCount += 1
+        if junkCount > policy.junkCommandLimit { errorCount += 1 }
     }
 
     private mutating func serve(_ verb: SMTPVerb, _ arguments: ArraySlice<UInt8>) {
@@ -80,7 +106,7 @@ extension SMTPServerSession {
         case .noop: respond(Self.ok)
         case .vrfy: verify(arguments)
         case .expn: respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "EXPN command is disabled"))
-        case .etrn: respond(SMTPReply(502, EnhancedStatusCode(5, 5, 1), "Error: command not implemented"))
+        case .etrn: turn(arguments)
         case .quit:
             guard arguments.isEmpty else { return respond(Self.syntax("QUIT")) }
             respond(SMTPReply(221, EnhancedStatusCode(2, 0, 0), "Bye"))
@@ -95,10 +121,37 @@ extension SMTPServerSession {
         guard !arguments.isEmpty, arguments.count <= 512, !arguments.contains(where: { $0 < 0x20 || $0 == 0x7F }),
             UTF8Validation.isValid(arguments)
         else { return respond(SMTPReply(501, nil, "Syntax: \(verb.rawValue) hostname")) }
+        let name = ASCII.printable(arguments)
+        guard policy.asksAboutHello else { return greetBack(verb, name) }
+        phase = .asking(.hello(verb, name: name))
+        pending.append(.checkHello(verb: verb, name: name))
+    }
+
+    /// The client is welcome under this name.
+    mutating func greetBack(_ verb: SMTPVerb, _ name: String) {
+        // RFC 5321 section 4.1.4: HELO and EHLO in the middle are RSET, too.
         dropTransaction()
-        heloName = ASCII.printable(arguments)
+        heloName = name
         isExtended = verb == .ehlo
         respond(isExtended ? policy.ehloReply(isTLSActive: isTLSActive) : SMTPReply(250, nil, policy.hostName))
+    }
+
+    /// ETRN (RFC 1985 section 5.3): there is no site for which mail is kept to be asked for, so each is refused with 459, as by Postfix.
+    private mutating func turn(_ arguments: ArraySlice<UInt8>) {
+        if policy.isHeloRequired && heloName.isEmpty { return respond(Self.outOfOrder("send HELO/EHLO first")) }
+        if transaction != nil { return respond(Self.outOfOrder("MAIL transaction in progress")) }
+        guard !arguments.isEmpty, !arguments.contains(where: { $0 == 0x20 || $0 == 0x09 }) else {
+            return respond(SMTPReply(500, EnhancedStatusCode(5, 5, 2), "Syntax: ETRN domain"))
+        }
+        // `@domain` asks for its subdomains too, `#` for a queue.
+        let first = arguments.first
+        let name = first == UInt8(ascii: "@") || first == UInt8(ascii: "#") ? arguments.dropFirst() : arguments
+        guard policy.grammar.isDomain(name) || AddressLiteral(name) != nil else {
+            return respond(SMTPReply(501, EnhancedStatusCode(5, 5, 4), "Error: invalid parameter syntax"))
+        }
+        let reply = SMTPReply(459, nil, "<\(ASCII.printable(name))>: service unavailable")
+        pending.append(.note(.rejected(verb: .etrn, reply: reply)))
+        respond(reply)
     }
 
     private mutating func startTLS(_ arguments: ArraySlice<UInt8>) {
@@ -136,6 +189,7 @@ extension SMTPServerSession {
         do {
             let command = try RcptCommand(
                 arguments, grammar: policy.grammar, features: policy.features, isSMTPUTF8: transaction.mail.isSMTPUTF8)
+            lastRecipient = command.recipient
             guard policy.recipientLimit <= 0 || transaction.recipients.count < policy.recipientLimit else { return tooManyRecipients() }
             phase = .asking(.recipient(command))
             pending.append(.checkRecipient(command))

@@ -117,6 +117,9 @@ extension SMTPServerSession {
         guard case .asking(let question) = phase else { return }
         phase = .command
         switch question {
+        case .hello(let verb, let name):
+            if let reply { return respond(reply) }
+            greetBack(verb, name)
         case .sender(let command):
             if let reply { return respond(reply) }
             transaction = SMTPTransaction(command)

@@ -4,7 +4,7 @@
 // -bs`, tests and fuzzers.
 // Security: no input traps or grows memory beyond one command line plus one content chunk; a transaction is one optional value that is
 // replaced wholesale; plain text that a client sent behind STARTTLS is dropped (CVE-2011-0411).
-// Limits: AUTH and ETRN are known and refused.
+// Limits: AUTH is known and refused; ETRN is, as by a Postfix whose `fast_flush_domains` is empty.
 
 public import MailModel
 
@@ -12,6 +12,7 @@ public import MailModel
 public struct SMTPServerSession: Sendable {
     /// A question that the driver has not yet answered.
     enum Question: Hashable, Sendable {
+        case hello(SMTPVerb, name: String)
         case sender(MailCommand)
         case recipient(RcptCommand)
         case verify(RcptCommand)
@@ -55,6 +56,10 @@ public struct SMTPServerSession: Sendable {
     var place = "CONNECT"
     var errorCount = 0
     var junkCount = 0
+    /// The last recipient that a client named, for footers.
+    var lastRecipient: MailAddress?
+    /// The client is not welcome: `name[address]`. It is told so until it quits (`smtpd_delay_reject = no`).
+    private(set) var deniedClient: String?
     private var notedPipelining = false
     private var notedBareNewline = false
 
@@ -67,6 +72,12 @@ public struct SMTPServerSession: Sendable {
 
     /// The greeting; first of all.
     public mutating func greet() { put(SMTPReply(220, nil, policy.banner)) }
+
+    /// A refusal in place of the greeting. RFC 5321 section 3.1: the client may still quit, and everything else is refused.
+    public mutating func deny(_ reply: SMTPReply, client: String) {
+        deniedClient = client
+        put(reply)
+    }
 
     /// Bytes from the client.
     public mutating func receive(_ bytes: some Collection<UInt8>) {
@@ -204,10 +215,15 @@ public struct SMTPServerSession: Sendable {
         transaction = nil
         chunkDecoder = nil
         content = []
+        lastRecipient = nil
     }
 
     mutating func put(_ reply: SMTPReply) {
         var reply = reply
+        if reply.code >= 400, let footer = policy.rejectFooter {
+            reply = reply.appending(
+                footer: footer(RejectFacts(heloName: heloName, sender: transaction?.mail.sender, recipient: lastRecipient)))
+        }
         if !policy.features.contains(.enhancedStatusCodes) { reply.enhanced = nil }
         output.append(contentsOf: reply.wire)
     }

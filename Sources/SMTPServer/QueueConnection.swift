@@ -12,6 +12,10 @@ import ServiceKit
 final class QueueConnection: QueueDoor {
     private let client: IPCClient
     private let patience: TimeAmount
+    private var space: (free: Int64?, until: NIODeadline)?
+
+    /// How long an answer about free space is good.
+    private static let spaceTime = TimeAmount.seconds(1)
 
     init(path: String, patienceInSeconds: Int) {
         client = IPCClient(path: path, protocol: .cleanup)
@@ -26,6 +30,25 @@ final class QueueConnection: QueueDoor {
         } catch {
             return (nil, "\(error)")
         }
+    }
+
+    func freeSpace() async -> Int64? {
+        if let space, space.until > .now() { return space.free }
+        // Those who come while the question is under way go on with the old answer.
+        space = (space?.free, .now() + QueueConnection.spaceTime)
+        var free: Int64?
+        do {
+            let frame = try await client.request(CleanupFrame.checkSpace, [], timeout: patience)
+            if frame.type == CleanupFrame.space {
+                var decoder = ByteDecoder(frame.payload)
+                free = try decoder.take(Int64.self)
+            }
+        } catch {
+            // cleanup cannot be reached: it says so when the message comes, with 451.
+            free = nil
+        }
+        space = (free, .now() + QueueConnection.spaceTime)
+        return free
     }
 
     func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {

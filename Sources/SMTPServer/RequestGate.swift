@@ -10,8 +10,12 @@ import SMTPProtocol
 
 /// The settings as they apply to one client.
 struct RequestGate {
-    /// Of two, for clients with and without exclusions.
-    var policy: SMTPServerPolicy { isExcluded ? settings.lenientPolicy : settings.policy }
+    /// The protocol settings for this client.
+    var policy: SMTPServerPolicy {
+        let policy = isExcluded ? settings.lenientPolicy : settings.policy
+        guard settings.isPolicyPerClient else { return policy }
+        return ClientPolicy(settings: settings, client: client, log: log).applied(to: policy)
+    }
     /// Whether headers of its mail are completed (local_header_rewrite_clients).
     let isHeaderRewriteClient: Bool
     let cleanupName = "cleanup"
@@ -60,32 +64,69 @@ struct RequestGate {
 
     // MARK: Decisions
 
-    /// The answer to RCPT: client, helo and sender lists, relay control, recipient list, then whether the recipient exists.
-    func recipientRefusal(_ recipient: MailAddress, sender: MailAddress, helo: String, verdict: RecipientVerdict?) -> SMTPReply? {
+    /// With `smtpd_delay_reject = no`: the answer to the connection itself, to HELO, or to MAIL.
+    func earlyRefusal(
+        _ stage: RestrictionStage, sender: MailAddress = .null, senderVerdict: RecipientVerdict? = nil, helo: String = ""
+    ) -> SMTPReply? {
         let request = RestrictionRequest(
-            client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender, recipient: recipient, verdict: verdict)
+            client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender, senderVerdict: senderVerdict)
+        for (listStage, list) in settings.lists where listStage == stage {
+            if let reply = refusal(list, stage, request) { return reply }
+        }
+        return stage == .sender ? unlistedSender(sender, senderVerdict) : nil
+    }
+
+    private func unlistedSender(_ sender: MailAddress, _ verdict: RecipientVerdict?) -> SMTPReply? {
+        settings.rejectsUnlistedSender ? settings.evaluator.unlistedSender(sender, verdict) : nil
+    }
+
+    /// The answer to RCPT: client, helo and sender lists (unless they were walked before), relay control, recipient list, then whether
+    /// the recipient exists.
+    func recipientRefusal(
+        _ recipient: MailAddress, sender: MailAddress, senderVerdict: RecipientVerdict? = nil, helo: String, verdict: RecipientVerdict?
+    ) -> SMTPReply? {
+        let request = RestrictionRequest(
+            client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender, senderVerdict: senderVerdict,
+            recipient: recipient, verdict: verdict)
         for (stage, list) in settings.lists {
-            let decision = settings.evaluator.evaluate(list, stage: stage, request: request) { log.warning($0) }
-            guard case .refuse(let reply) = decision else { continue }
-            // A refusal because mynetworks could not be read must not be for good.
-            if isUncertain && reply.isPermanentFailure { return temporary(recipient) }
-            return reply
+            if !settings.delaysReject && (stage == .client || stage == .helo || stage == .sender) { continue }
+            if let reply = refusal(list, stage, request) { return reply }
+            if stage == .sender, let reply = unlistedSender(sender, senderVerdict) { return reply }
         }
         guard settings.rejectsUnlistedRecipient else { return nil }
         guard let verdict else { return temporary(recipient) }
         return settings.evaluator.unlisted(recipient, verdict)
     }
 
-    func dataRefusal(sender: MailAddress, helo: String) -> SMTPReply? { refusal(settings.dataList, .data, sender, helo) }
-    func endOfDataRefusal(sender: MailAddress, helo: String) -> SMTPReply? { refusal(settings.endOfDataList, .endOfData, sender, helo) }
-
-    private func refusal(_ list: [Restriction], _ stage: RestrictionStage, _ sender: MailAddress, _ helo: String) -> SMTPReply? {
+    /// One list; a refusal because mynetworks could not be read must not be for good.
+    private func refusal(_ list: [Restriction], _ stage: RestrictionStage, _ request: RestrictionRequest) -> SMTPReply? {
         guard !list.isEmpty else { return nil }
-        let request = RestrictionRequest(client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender)
-        guard case .refuse(let reply) = settings.evaluator.evaluate(list, stage: stage, request: request, warn: { log.warning($0) }) else {
-            return nil
-        }
-        return reply
+        let decision = settings.evaluator.evaluate(list, stage: stage, request: request) { log.warning($0) }
+        guard case .refuse(let reply) = decision else { return nil }
+        guard isUncertain && reply.isPermanentFailure else { return reply }
+        return temporary(request.recipient ?? request.sender)
+    }
+
+    func dataRefusal(sender: MailAddress, senderVerdict: RecipientVerdict?, helo: String) -> SMTPReply? {
+        refusal(settings.dataList, .data, request(sender, senderVerdict, helo))
+    }
+    func endOfDataRefusal(sender: MailAddress, senderVerdict: RecipientVerdict?, helo: String) -> SMTPReply? {
+        refusal(settings.endOfDataList, .endOfData, request(sender, senderVerdict, helo))
+    }
+
+    private func request(_ sender: MailAddress, _ senderVerdict: RecipientVerdict?, _ helo: String) -> RestrictionRequest {
+        RestrictionRequest(client: client, isInMyNetworks: isInMyNetworks, helo: helo, sender: sender, senderVerdict: senderVerdict)
+    }
+
+    /// Postfix smtpd_check_queue: the queue's file system must have room for queue_minfree, and for 1.5 times the largest message.
+    ///
+    /// - Parameter free: bytes; nil where nobody could say, and then cleanup will, when it writes.
+    func spaceRefusal(free: Int64?) -> SMTPReply? {
+        guard let free else { return nil }
+        let limit = Int64(settings.policy.messageSizeLimit)
+        guard Int64(settings.minimumFreeSpace) >= free || limit >= free / 3 * 2 else { return nil }
+        log.warning("not enough free space in mail queue: \(free) bytes < 1.5*message size limit")
+        return SMTPReply(452, EnhancedStatusCode(4, 3, 1), "Insufficient system storage")
     }
 
     private func temporary(_ recipient: MailAddress) -> SMTPReply {
@@ -101,22 +142,26 @@ struct RequestGate {
     // MARK: Log lines
 
     /// `NOQUEUE: reject: RCPT from name[address]: 554 5.7.1 ...; from=<> to=<> proto=ESMTP helo=<>`.
-    func logReject(_ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, recipient: MailAddress?) {
+    func logReject(
+        _ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, sender: MailAddress? = nil, recipient: MailAddress?
+    ) {
         var line = "NOQUEUE: reject: \(verb) from \(client.logText): \(ASCII.printable(Array(reply.description.utf8)));"
-        if let transaction = session.transaction { line += " from=<\(transaction.mail.sender.logForm)>" }
+        if let sender = sender ?? session.transaction?.mail.sender { line += " from=<\(sender.logForm)>" }
         if let recipient { line += " to=<\(recipient.logForm)>" }
         line += " proto=\(session.logProtocol)"
         if !session.heloName.isEmpty { line += " helo=<\(session.heloName)>" }
-        log.info(line, fields: rejectFields(verb, reply, session, recipient: recipient))
+        log.info(line, fields: rejectFields(verb, reply, session, sender: sender, recipient: recipient))
     }
 
-    private func rejectFields(_ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, recipient: MailAddress?) -> LogFields {
+    private func rejectFields(
+        _ verb: String, _ reply: SMTPReply, _ session: SMTPServerSession, sender: MailAddress?, recipient: MailAddress?
+    ) -> LogFields {
         var fields = client.logFields("reject")
         fields.add("stage", .text(verb))
         fields.add("code", .number(Int64(reply.code)))
         if let status = reply.enhanced { fields.add("dsn", .text("\(status)")) }
         fields.add("reason", .text(ASCII.printable(Array(reply.lines.joined(separator: " ").utf8))))
-        if let transaction = session.transaction { fields.add("sender", .text(transaction.mail.sender.logForm)) }
+        if let sender = sender ?? session.transaction?.mail.sender { fields.add("sender", .text(sender.logForm)) }
         if let recipient { fields.add("recipient", .text(recipient.logForm)) }
         fields.add("protocol", .text(session.logProtocol))
         fields.add("helo", ifAny: session.heloName)

@@ -27,6 +27,7 @@ enum Restriction: Sendable {
     case rejectUnauthorizedDestination
     case deferUnauthorizedDestination
     case rejectUnlistedRecipient
+    case rejectUnlistedSender
     case rejectNonFQDNSender
     case rejectNonFQDNRecipient
     case rejectNonFQDNHelo
@@ -61,6 +62,15 @@ enum Restriction: Sendable {
         return out
     }
 
+    /// Whether the answer depends on whether the sender exists. A table that names this restriction
+    /// gets no answer unless a list or `smtpd_reject_unlisted_sender` asks as well.
+    var asksAboutSender: Bool {
+        switch self {
+        case .rejectUnlistedSender: true
+        default: false
+        }
+    }
+
     /// Whether this alone keeps the system from being an open relay.
     var protectsRelay: Bool {
         switch self {
@@ -78,7 +88,8 @@ enum Restriction: Sendable {
             "permit": .permit, "reject": .reject, "defer": .deferring, "permit_mynetworks": .permitMyNetworks,
             "permit_sasl_authenticated": .permitAuthenticated, "permit_auth_destination": .permitAuthorizedDestination,
             "reject_unauth_destination": .rejectUnauthorizedDestination, "defer_unauth_destination": .deferUnauthorizedDestination,
-            "reject_unlisted_recipient": .rejectUnlistedRecipient, "reject_non_fqdn_sender": .rejectNonFQDNSender,
+            "reject_unlisted_recipient": .rejectUnlistedRecipient, "reject_unlisted_sender": .rejectUnlistedSender,
+            "reject_non_fqdn_sender": .rejectNonFQDNSender,
             "reject_non_fqdn_recipient": .rejectNonFQDNRecipient, "reject_non_fqdn_helo_hostname": .rejectNonFQDNHelo,
             "reject_non_fqdn_hostname": .rejectNonFQDNHelo, "reject_invalid_helo_hostname": .rejectInvalidHelo,
             "reject_invalid_hostname": .rejectInvalidHelo, "reject_unauth_pipelining": .rejectUnauthorizedPipelining,

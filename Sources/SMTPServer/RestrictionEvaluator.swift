@@ -35,6 +35,8 @@ struct RestrictionRequest: Sendable {
     var isInMyNetworks: Bool
     var helo: String
     var sender: MailAddress
+    /// What is known about the sender as a recipient; nil where nobody was asked, or could say.
+    var senderVerdict: RecipientVerdict?
     /// nil at DATA.
     var recipient: MailAddress?
     var verdict: RecipientVerdict?
@@ -88,6 +90,24 @@ struct RestrictionEvaluator: Sendable {
         }
     }
 
+    /// Whether a sender in our domains exists: `smtpd_reject_unlisted_sender` (smtpd_check.c, check_sender_rcpt_maps).
+    func unlistedSender(_ sender: MailAddress, _ verdict: RecipientVerdict?) -> SMTPReply? {
+        guard !sender.isNull else { return nil }
+        guard let verdict else { return temporary(sender, "Temporary lookup failure") }
+        switch verdict.existence {
+        case .known: return nil
+        case .unknown(_, let text):
+            let code = codes.unknown(verdict.addressClass)
+            return SMTPReply(
+                code, EnhancedStatusCode(code < 500 ? 4 : 5, 1, 0), "<\(sender.logForm)>: Sender address rejected: \(text)")
+        case .temporaryFailure(let text): return temporary(sender, text.isEmpty ? "Temporary lookup failure" : text)
+        }
+    }
+
+    private func temporary(_ address: MailAddress, _ text: String) -> SMTPReply {
+        SMTPReply(451, EnhancedStatusCode(4, 3, 0), "<\(address.logForm)>: \(text)")
+    }
+
     private enum Result { case dunno, permit, refuse(SMTPReply) }
 
     private func apply(
@@ -107,6 +127,7 @@ struct RestrictionEvaluator: Sendable {
         case .rejectUnlistedRecipient:
             guard let recipient = request.recipient, let verdict = request.verdict else { return .dunno }
             return unlisted(recipient, verdict).map(Result.refuse) ?? .dunno
+        case .rejectUnlistedSender: return unlistedSender(request.sender, request.senderVerdict).map(Result.refuse) ?? .dunno
         case .rejectNonFQDNSender:
             guard !request.sender.isNull, !isQualified(request.sender.domain) else { return .dunno }
             let text = "<\(request.sender.logForm)>: Sender address rejected: need fully-qualified address"

@@ -153,11 +153,17 @@ public enum SMTPServerProgram {
     private static func certificate(_ context: ServiceContext) throws(TLSError) -> TLSServerContext? {
         let configuration = context.configuration
         let level = configuration[Parameters.smtpdTLSSecurityLevel]
-        guard level == "may" || level == "encrypt" || configuration[Parameters.smtpdTLSWrappermode] else { return nil }
-        if let chain = configuration[Parameters.smtpdTLSChainFiles].first { return try TLSServerContext(chainFile: chain) }
+        let isWrapperMode = configuration[Parameters.smtpdTLSWrappermode]
+        guard level == "may" || level == "encrypt" || isWrapperMode else { return nil }
+        let versions = try TLSVersions(
+            configuration[
+                level == "encrypt" || isWrapperMode ? Parameters.smtpdTLSMandatoryProtocols : Parameters.smtpdTLSProtocols])
+        let chain = configuration[Parameters.smtpdTLSChainFiles]
+        if !chain.isEmpty { return try TLSServerContext(TLSIdentity(chainFiles: chain), versions: versions) }
         let certificate = configuration[Parameters.smtpdTLSCertFile]
         guard !certificate.isEmpty, certificate != "none" else { return nil }
         let key = configuration[Parameters.smtpdTLSKeyFile]
-        return try TLSServerContext(certificateFile: certificate, keyFile: key.isEmpty ? certificate : key)
+        return try TLSServerContext(
+            TLSIdentity(certificateFile: certificate, keyFile: key.isEmpty ? certificate : key), versions: versions)
     }
 }

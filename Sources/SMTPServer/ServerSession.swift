@@ -26,6 +26,8 @@ final class ServerSession {
     private var session: SMTPServerSession
     private var tls: TLSSessionFacts?
     private var arrival: Int64 = 0
+    /// What is known about the sender of the transaction as a recipient, where a restriction asks.
+    private var senderVerdict: RecipientVerdict?
     private var submission: (any Submission)?
     private var requestStart = NIODeadline.now()
 
@@ -61,7 +63,15 @@ final class ServerSession {
         if settings.isWrapperMode, !(await handshake(implicit: true)) {
             ending = .tlsFailed
         } else {
-            if let refusal { session.terminate(refusal) } else { session.greet() }
+            if let refusal {
+                session.terminate(refusal)
+            } else if !settings.delaysReject, let refusal = gate.earlyRefusal(.client) {
+                let reply = gate.softened(refusal)
+                gate.logReject("CONNECT", reply, session, recipient: nil)
+                session.deny(reply, client: client.logText)
+            } else {
+                session.greet()
+            }
             ending = await converse()
         }
         cancelSubmission()
@@ -87,6 +97,7 @@ final class ServerSession {
                     guard let bytes = try await transport.read(deadline: readDeadline()) else { return .lost }
                     session.receive(bytes.readableBytesView)
                 case .delay(let seconds): await clock.pause(seconds: seconds)
+                case .checkHello(let verb, let name): answer(gate.earlyRefusal(.helo, helo: name), verb: verb, recipient: nil)
                 case .checkSender(let command): await checkSender(command)
                 case .checkRecipient(let command): await checkRecipient(command)
                 case .verify(let command): await verify(command)
@@ -145,7 +156,22 @@ final class ServerSession {
 
     private func checkSender(_ command: MailCommand) async {
         arrival = clock.now()
-        session.answer(nil)
+        senderVerdict = nil
+        let sender = command.sender
+        if settings.asksAboutSender && !sender.isNull {
+            let (verdict, problem) = await queue.verdict(on: sender)
+            if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a sender: \(problem)") }
+            senderVerdict = verdict
+        }
+        var refusal: SMTPReply?
+        if !settings.delaysReject {
+            refusal = gate.earlyRefusal(.sender, sender: sender, senderVerdict: senderVerdict, helo: session.heloName)
+        }
+        if refusal == nil && !settings.isStandAlone { refusal = gate.spaceRefusal(free: await queue.freeSpace()) }
+        guard let refusal else { return session.answer(nil) }
+        let reply = gate.softened(refusal)
+        gate.logReject(SMTPVerb.mail.rawValue, reply, session, sender: sender, recipient: nil)
+        session.answer(reply)
     }
 
     private func checkRecipient(_ command: RcptCommand) async {
@@ -154,7 +180,8 @@ final class ServerSession {
         let (verdict, problem) = await queue.verdict(on: command.recipient)
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
         answer(
-            gate.recipientRefusal(command.recipient, sender: sender, helo: session.heloName, verdict: verdict), verb: .rcpt,
+            gate.recipientRefusal(
+                command.recipient, sender: sender, senderVerdict: senderVerdict, helo: session.heloName, verdict: verdict), verb: .rcpt,
             recipient: command.recipient)
     }
 
@@ -178,7 +205,8 @@ final class ServerSession {
     // MARK: The content
 
     private func startContent(_ transaction: SMTPTransaction) {
-        let refusal = gate.dataRefusal(sender: transaction.mail.sender, helo: session.heloName)
+        let refusal = gate.dataRefusal(
+            sender: transaction.mail.sender, senderVerdict: senderVerdict, helo: session.heloName)
         answer(refusal, verb: .data, recipient: transaction.recipients.count == 1 ? transaction.recipients.first?.recipient : nil)
     }
 
@@ -200,7 +228,8 @@ final class ServerSession {
 
     private func finish(_ transaction: SMTPTransaction) async {
         let content = session.takeContent()
-        if let refusal = gate.endOfDataRefusal(sender: transaction.mail.sender, helo: session.heloName) {
+        let sender = transaction.mail.sender
+        if let refusal = gate.endOfDataRefusal(sender: sender, senderVerdict: senderVerdict, helo: session.heloName) {
             cancelSubmission()
             let reply = gate.softened(refusal)
             gate.logReject("END-OF-MESSAGE", reply, session, recipient: nil)
@@ -239,7 +268,9 @@ final class ServerSession {
     private func envelope(_ transaction: SMTPTransaction) -> Envelope {
         let facts =
             settings.isStandAlone
-            ? ClientFacts() : client.facts(protocolName: session.protocolName, helo: session.heloName, tls: tls?.receivedComment ?? "")
+            ? ClientFacts()
+            : client.facts(
+                protocolName: session.protocolName, helo: session.heloName, tls: settings.showsTLS ? tls?.receivedComment ?? "" : "")
         return Envelope(
             sender: transaction.mail.sender,
             recipients: transaction.recipients.map {

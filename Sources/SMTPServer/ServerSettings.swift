@@ -34,6 +34,21 @@ struct ServerSettings: Sendable {
     var isWrapperMode: Bool
     var tlsLogLevel: Int
     var rejectsUnlistedRecipient: Bool
+    var rejectsUnlistedSender: Bool
+    /// Whether a restriction or `smtpd_reject_unlisted_sender` asks if the sender exists.
+    var asksAboutSender: Bool
+    /// smtpd_delay_reject: client, HELO and sender lists are walked for each recipient, not before.
+    var delaysReject: Bool
+    /// smtpd_reject_footer, not yet expanded; empty for none.
+    var rejectFooter: String
+    var discardedKeywordTables: TableSet
+    var featureLimits: SMTPFeatures
+    /// Whether the protocol settings depend on the client (``ClientPolicy``).
+    var isPolicyPerClient: Bool { !discardedKeywordTables.isEmpty || !rejectFooter.isEmpty }
+    /// Whether Received names TLS version and cipher.
+    var showsTLS: Bool
+    /// queue_minfree, bytes.
+    var minimumFreeSpace: Int
     var isSoftBounce: Bool
     /// A local user on standard input: no relay control (`sendmail -bs`).
     var isStandAlone = false
@@ -49,7 +64,16 @@ struct ServerSettings: Sendable {
         typealias P = Parameters
         let host = configuration[P.myhostname]
         var policy = SMTPServerPolicy(hostName: host, banner: configuration[P.smtpdBanner])
-        policy.features = ServerSettings.features(configuration)
+        featureLimits = ServerSettings.featureLimits(configuration)
+        policy.features = ServerSettings.features(discarding: configuration[P.smtpdDiscardEHLOKeywords], featureLimits)
+        delaysReject = configuration[P.smtpdDelayReject]
+        policy.asksAboutHello = !delaysReject
+        policy.noopCommands = Set(configuration[P.smtpdNOOPCommands].map { $0.uppercased() })
+        policy.commandFilter = ServerSettings.commandFilter(configuration[P.smtpdCommandFilter])
+        rejectFooter = configuration[P.smtpdRejectFooter]
+        discardedKeywordTables = TableSet(specifications: configuration[P.smtpdDiscardEHLOKeywordAddressMaps])
+        showsTLS = configuration[P.smtpdTLSReceivedHeader]
+        minimumFreeSpace = configuration[P.queueMinfree]
         let level = configuration[P.smtpdTLSSecurityLevel]
         isWrapperMode = configuration[P.smtpdTLSWrappermode]
         if level == "may" || level == "encrypt" || isWrapperMode {
@@ -101,6 +125,7 @@ struct ServerSettings: Sendable {
         looksUpNames = configuration[P.smtpdPeernameLookup]
         tlsLogLevel = configuration[P.smtpdTLSLoglevel]
         rejectsUnlistedRecipient = configuration[P.smtpdRejectUnlistedRecipient]
+        rejectsUnlistedSender = configuration[P.smtpdRejectUnlistedSender]
         isSoftBounce = configuration[P.softBounce]
         let relay = Restriction.parse(configuration[P.smtpdRelayRestrictions])
         let recipient = Restriction.parse(configuration[P.smtpdRecipientRestrictions])
@@ -117,6 +142,8 @@ struct ServerSettings: Sendable {
         ]
         dataList = Restriction.parse(configuration[P.smtpdDataRestrictions])
         endOfDataList = Restriction.parse(configuration[P.smtpdEndOfDataRestrictions])
+        asksAboutSender =
+            rejectsUnlistedSender || (lists.map(\.list) + [dataList, endOfDataList]).contains { $0.contains(where: \.asksAboutSender) }
         evaluator = RestrictionEvaluator(codes: ServerSettings.codes(configuration))
         headerRewriteClients = configuration[P.localHeaderRewriteClients]
         headerRewriteTables = []
@@ -142,21 +169,44 @@ struct ServerSettings: Sendable {
         copy.dataList = []
         copy.endOfDataList = []
         copy.rejectsUnlistedRecipient = false
+        copy.rejectsUnlistedSender = false
+        copy.asksAboutSender = false
+        copy.delaysReject = true
+        copy.policy.asksAboutHello = false
+        copy.lenientPolicy.asksAboutHello = false
         return copy
     }
 
-    private static func features(_ configuration: Configuration) -> SMTPFeatures {
+    /// What the service may offer at all.
+    private static func featureLimits(_ configuration: Configuration) -> SMTPFeatures {
         var features = SMTPFeatures.all
+        if configuration[Parameters.disableVRFYCommand] { features.remove(.vrfy) }
+        if !configuration[Parameters.smtputf8Enable] { features.remove(.smtpUTF8) }
+        return features
+    }
+
+    static func features(discarding words: [String], _ limits: SMTPFeatures) -> SMTPFeatures {
+        var features = limits
         let names: [String: SMTPFeatures] = [
             "pipelining": .pipelining, "size": .size, "vrfy": .vrfy, "enhancedstatuscodes": .enhancedStatusCodes, "8bitmime": .eightBitMIME,
             "dsn": .dsn, "smtputf8": .smtpUTF8, "chunking": .chunking, "binarymime": .binaryMIME,
         ]
-        for word in configuration[Parameters.smtpdDiscardEHLOKeywords] {
+        for word in words {
             if let feature = names[word.lowercased()] { features.remove(feature) }
         }
-        if configuration[Parameters.disableVRFYCommand] { features.remove(.vrfy) }
-        if !configuration[Parameters.smtputf8Enable] { features.remove(.smtpUTF8) }
         return features
+    }
+
+    private static func commandFilter(_ name: String) -> (@Sendable ([UInt8]) -> FilteredCommand)? {
+        guard !name.isEmpty else { return nil }
+        let table = TableSpecification(name).open(allowsSubstitution: true)
+        return { line in
+            do throws(LookupError) {
+                return try table.lookup(line).map(FilteredCommand.replaced) ?? .unchanged
+            } catch {
+                return .failed
+            }
+        }
     }
 
     private static func codes(_ configuration: Configuration) -> RejectCodes {

@@ -1,8 +1,8 @@
 // TLS towards other mail servers.
 //
 // Security: opportunistic TLS does not verify the peer (RFC 7435): without DANE or MTA-STS a name check would protect nobody, because the
-// MX record itself is unauthenticated. `verify` asks for a chain to a trusted root and for the peer's name.
-// Limits: no client certificate, no DANE.
+// MX record itself is unauthenticated. `verify` and `secure` ask for a chain to a trusted root and for the peer's name.
+// Limits: no DANE; the chain of an opportunistic session is not looked at, so that its log line says `Untrusted` of every peer.
 
 public import NIOCore
 import NIOSSL
@@ -13,25 +13,37 @@ public struct TLSClientContext: Sendable {
     public enum Verification: Hashable, Sendable {
         /// Any certificate will do (`smtp_tls_security_level` may, encrypt).
         case none
-        /// A chain to a root in the file, or to one of the system's where the name is empty, and the server's name (verify, secure).
-        case full(authorityFile: String)
+        /// A chain to a root in these files and directories, or to one of the system's where there are none, and the server's name
+        /// (verify, secure).
+        case full(authorities: [String])
     }
 
     private let context: NIOSSLContext
     private let status: TLSSessionFacts.PeerStatus
 
     /// Loads what is needed before the jail; authority files are read here and never again.
-    public init(verification: Verification = .none) throws(TLSError) {
+    ///
+    /// - Parameters:
+    ///   - versions: `smtp_tls_protocols`, or `smtp_tls_mandatory_protocols` where TLS is required.
+    ///   - identity: the client's own certificate, for servers that ask for one.
+    public init(
+        verification: Verification = .none, versions: TLSVersions = .modern, identity: TLSIdentity? = nil
+    ) throws(TLSError) {
         var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.minimumTLSVersion = .tlsv12
+        versions.apply(to: &configuration)
+        if let identity {
+            configuration.certificateChain = identity.chain.map { .certificate($0) }
+            configuration.privateKey = .privateKey(identity.key)
+        }
         switch verification {
         case .none:
             configuration.certificateVerification = .none
             configuration.trustRoots = .certificates([])
             status = .untrusted
-        case .full(let authorityFile):
+        case .full(let authorities):
             configuration.certificateVerification = .fullVerification
-            configuration.trustRoots = authorityFile.isEmpty ? .default : .file(authorityFile)
+            configuration.trustRoots = authorities.first.map { .file($0) } ?? .default
+            configuration.additionalTrustRoots = authorities.dropFirst().map { .file($0) }
             status = .verified
         }
         do {

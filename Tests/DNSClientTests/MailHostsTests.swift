@@ -77,6 +77,7 @@ import Testing
         }
     }
 
+    /// Kumo 2025.12: the list of exchangers was tried in reverse.
     @Test func preferenceComesBeforeChance() async {
         var firsts: Set<String> = []
         for seed in 0..<64 {

@@ -34,6 +34,13 @@ import Testing
                 + "Content-Transfer-Encoding: quoted-printable\r\n\r\ngr=C3=BCn\r\n")
     }
 
+    /// SW CVE-2026-26312: nested parts took all memory. Beyond the limit of nesting the answer is a value.
+    @Test func deepNestingEnds() {
+        var text = "Content-Type: multipart/mixed; boundary=b0\r\n\r\n"
+        for level in 0..<20_000 { text += "--b\(level)\r\nContent-Type: multipart/mixed; boundary=b\(level + 1)\r\n\r\n" }
+        if case .convertible = examine(Array((text + "gr\u{FC}n\r\n").utf8)) { Issue.record("20,000 levels were followed") }
+    }
+
     @Test func plainMessagesNeedNothing() {
         #expect(examine(Array("Subject: x\r\n\r\nhello\r\n".utf8)) == .unneeded)
         #expect(examine(Array("Subject: gr\u{FC}n\r\n\r\nhello\r\n".utf8)) == .unneeded)

@@ -36,6 +36,7 @@ import Testing
         arguments: [
             ("23 Nov 2026 20:21 +0000", Int64(1_795_465_260)),
             ("Mon, 23 Nov 26 20:21:17 GMT", 1_795_465_277),
+            // Kumo #551: the zone "UTC" in mail of SES.
             ("Mon (day), 23 November 2026 20:21:17 UTC", 1_795_465_277),
             ("Mon, 23 Nov 2026 15:21:17 EST", 1_795_465_277),
             ("Mon, 23 Nov 126 20:21:17 Z", 1_795_465_277),

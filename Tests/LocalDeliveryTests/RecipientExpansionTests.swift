@@ -44,6 +44,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(try test.read("spool/bob").isEmpty)
     }
 
+    /// SW 0.16.16, Postal: a lock that was never released.
     @Test func staleLockIsRemoved() throws {
         let test = try TestSurroundings()
         try test.addUser("bob")
@@ -54,6 +55,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(isDelivered(try test.deliver("bob").first))
     }
 
+    /// Postfix CVE-2008-2936: mail written through a link in the spool.
     @Test func symbolicAndHardLinksAreRefused() throws {
         let test = try TestSurroundings()
         try test.addUser("bob")
@@ -245,13 +247,6 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(test.forwarded.first?.envelope.recipients.first?.address == MailAddress("nosuch+a_b@elsewhere"))
         test.settings.luserRelay = "nosuch2@x"
         #expect(try test.deliver("nosuch").first?.action == .bounced)
-    }
-
-    @Test func unsupportedParametersDefer() throws {
-        let test = try TestSurroundings()
-        try test.addUser("bob")
-        test.settings.unsupported = ["mailbox_transport"]
-        #expect(try test.deliver("bob").first?.action == .deferred)
     }
 }
 

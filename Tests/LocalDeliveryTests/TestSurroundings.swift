@@ -19,6 +19,10 @@ final class TestSurroundings {
     private(set) var log: [String] = []
     private(set) var forwarded: [ForwardedMessage] = []
     private(set) var forwardedContent: [[UInt8]] = []
+    private(set) var handedOver: [HandOff] = []
+    var mailboxTransports: [String: String] = [:]
+    var fallbackTransports: [String: String] = [:]
+    var handOverReply = RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "taken", relay: "other")
     var forwardReply = RecipientOutcome(.expanded, EnhancedStatusCode(2, 0, 0), "forwarded as 4jYJDg2t5cz1r2", relay: "local")
 
     init(_ name: String = #function) throws {
@@ -87,7 +91,14 @@ final class TestSurroundings {
                 if isUserDatabaseDown { throw SystemError(errno: 5, operation: "look up user", object: name) }
                 return users.contains(name) ? record(name) : nil
             },
-            mailboxCommand: { _ throws(LookupError) in nil }, defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+            mailboxCommand: { _ throws(LookupError) in nil },
+            mailboxTransport: { [self] key throws(LookupError) in
+                mailboxTransports[String(decoding: key, as: UTF8.self)].map { Array($0.utf8) }
+            },
+            fallbackTransport: { [self] key throws(LookupError) in
+                fallbackTransports[String(decoding: key, as: UTF8.self)].map { Array($0.utf8) }
+            },
+            defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
         let deliverer = LocalDeliverer(
             DeliveryMessage(queueID: id, envelope: envelope, activated: 0, received: 0),
             content: try MessageContent(
@@ -98,6 +109,10 @@ final class TestSurroundings {
                 forwarded.append(message)
                 forwardedContent.append((try? content.start(upTo: .max)) ?? [])
                 return forwardReply
+            },
+            handOver: { [self] handOff, _ in
+                handedOver.append(handOff)
+                return handOverReply
             })
         return deliverer.run()
     }

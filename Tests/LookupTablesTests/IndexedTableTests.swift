@@ -99,4 +99,41 @@ import Testing
         let source = TableSource(Array("no colon\n: x\na@b: c\nempty:\n".utf8), format: .aliases)
         #expect(source.errors.map(\.line) == [1, 2, 3, 4] && source.entries == [])
     }
+
+    // cdb
+
+    @Test func aConstantDatabaseIsBuiltAndAsked() throws {
+        let text = (0..<5000).map { "User\($0)@example.org  value \($0)\n" }.joined() + String(repeating: "k", count: 600) + " long\n"
+        let path = try directory.write(text, to: "virtual")
+        let report = try TableBuilder.build(source: path, format: .table, type: .cdb)
+        #expect(report.count == 5001 && report.path == path + ".cdb")
+        let set = TableSet(specifications: ["cdb:\(path)"])
+        #expect(set.problems() == [])
+        for index in stride(from: 0, to: 5000, by: 97) { #expect(try set.lookup("USER\(index)@example.org") == "value \(index)") }
+        #expect(try set.lookup("user5000@example.org") == nil)
+        #expect(try set.lookup(String(repeating: "K", count: 600)) == "long")
+        #expect(try set.lookup("") == nil)
+        #expect(try Files.status(of: report.path).mode & 0o777 == 0o640)
+        #expect(try Files.directoryEntries(directory.path).sorted() == ["virtual", "virtual.cdb"])
+        try directory.write("user1@example.org new\n", to: "virtual")
+        _ = try TableBuilder.build(source: path, format: .table, type: .cdb)
+        #expect(try set.lookup("user1@example.org") == "new", "a rebuilt table is seen")
+        #expect(try set.lookup("user2@example.org") == nil)
+        try Files.unlink(path + ".cdb")
+        #expect(try set.lookup("user1@example.org") == "new", "an open table goes on when its file is gone")
+    }
+
+    @Test func aDamagedConstantDatabaseFails() throws {
+        #expect(throws: LookupError.self) { try TableSet(specifications: ["cdb:\(directory.path)/absent"]).lookup("x") }
+        try directory.write("too short", to: "short.cdb")
+        #expect(throws: LookupError.self) { try TableSet(specifications: ["cdb:\(directory.path)/short"]).lookup("x") }
+        let path = try directory.write((0..<500).map { "key\($0) \(String(repeating: "v", count: 50))\n" }.joined(), to: "cut")
+        let report = try TableBuilder.build(source: path, format: .table, type: .cdb)
+        let whole = try Files.contents(of: report.path)
+        let cut = try FileDescriptor.open(report.path, [.writeOnly, .truncate])
+        try cut.writeAll(whole.prefix(whole.count / 2))
+        let set = TableSet(specifications: ["cdb:\(path)"])
+        // Its tables lie behind the data, so that no key can be told to be absent.
+        for index in 0..<500 { #expect(throws: LookupError.self) { try set.lookup("key\(index)") } }
+    }
 }

@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func settingOneIsAWarning() throws {
-        let configuration = try Configuration(text: "masquerade_domains = example.org\nbiff = yes\n")
+        let configuration = try Configuration(text: "smtpd_sasl_auth_enable = yes\nbiff = yes\n")
         #expect(configuration.warnings.map(\.line) == [1])
     }
 }

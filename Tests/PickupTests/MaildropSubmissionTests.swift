@@ -70,9 +70,11 @@ private final class FakeCleanup {
             guard let accepted = (try? Sockets.accept(listener.rawValue)) ?? nil else { continue }
             let raw = accepted.release()
             guard let side = IPCPreambleReader.read(from: raw, patience: 5000) else { throw IPCError.violation("no preamble") }
-            server = try await IPCConnection.serve(descriptor: raw, sideChannel: side, protocol: .cleanup, capacity: 4) { stream in
+            // Not self: this and its connection would keep each other, and the directory would stay.
+            server = try await IPCConnection.serve(descriptor: raw, sideChannel: side, protocol: .cleanup, capacity: 4) {
+                [weak self] stream in
                 Task { @ServiceActor in
-                    await self.serve(stream)
+                    await self?.serve(stream)
                     stream.finish()
                 }
             }
@@ -135,6 +137,18 @@ struct MaildropSubmissionTests {
         #expect(cleanup.messages.first?.envelope.userID == Int64(Privileges.realUser))
         #expect(cleanup.messages.first.map { $0.envelope.arrival <= SystemClock.now() } == true)
         #expect(cleanup.announced == ["uid=\(Privileges.realUser) from=<bob>"])
+    }
+
+    @Test func theDirectoryGoesWithTheTest() async throws {
+        var root = ""
+        do {
+            let cleanup = try FakeCleanup(replies: [try queued()])
+            root = cleanup.root
+            try cleanup.write(file())
+            try await cleanup.run("AAAAAAAAAA")
+        }
+        // The last reference is that of a task on this very actor.
+        while (try? Files.linkStatus(of: root)) != nil { await Task.yield() }
     }
 
     @Test func variableReturnPathsAreOneMessageEachAndNoneTwice() async throws {

@@ -186,6 +186,6 @@ import Testing
         #expect(smtp.timeouts.mail == 7 && lmtp.timeouts.mail == 8)
         #expect(smtp.fallbackRelays == ["[a.example]", "b.example"] && lmtp.fallbackRelays.isEmpty)
         #expect(smtp.heloName == "mail.example")
-        #expect(smtp.addressLimit == 5 && smtp.sessionLimit == 2 && lmtp.addressLimit == 0)
+        #expect(smtp.addressLimit == 5 && smtp.sessionLimit == 2 && lmtp.addressLimit == 5)
     }
 }

@@ -25,6 +25,11 @@ import Testing
         ("12345678\r\nx\r\n", [.longLines], 5, "12345\r\n 678\r\nx\r\n.\r\n"),
         ("....\r\n", [.longLines, .leadingDots], 3, "....\r\n .\r\n.\r\n"),
         ("abcdéf\r\n", [.longLines], 5, "abcd\r\n éf\r\n.\r\n"),
+        // A header is folded where it has white space already.
+        ("Subject: aa bb cc\r\n\r\naa bb cc\r\n", [.longLines], 12, "Subject: aa\r\n bb cc\r\n\r\naa bb cc\r\n.\r\n"),
+        ("X: a\r\n\r\naa bb cc dd ee\r\n", [.longLines], 12, "X: a\r\n\r\naa bb cc dd \r\n ee\r\n.\r\n"),
+        ("X: 123456789 b\r\n\r\n.\r\n", [.longLines, .leadingDots], 8, "X:\r\n 1234567\r\n 89 b\r\n\r\n..\r\n.\r\n"),
+        ("X: a\r\n", [.longLines], 5, "X: a\r\n.\r\n"), ("X: a", [.longLines, .unterminated], 5, "X: a\r\n.\r\n"),
     ]
 
     @Test(arguments: contents.indices) func encoding(_ index: Int) {

@@ -8,7 +8,7 @@ import Testing
     static let refusals: [(greeting: String, ehlo: String, helo: String, failure: String?)] = [
         ("421 4.3.2 busy", "", "", "4.3.2 host mx.example[192.0.2.1] refused to talk to me: 421 4.3.2 busy"),
         ("450 later", "", "", "4.0.0 host mx.example[192.0.2.1] refused to talk to me: 450 later"),
-        // smtp_skip_5xx_greeting.
+        // smtp_skip_5xx_greeting (ZoneMTA #496: a 5xx greeting of one host bounced the mail).
         ("554 5.7.1 no", "", "", "4.7.1 host mx.example[192.0.2.1] refused to talk to me: 554 5.7.1 no"),
         ("220 hi", "500 what", "250 hi", nil),
         ("220 hi", "421 4.3.2 closing", "250 hi", "4.3.2 host mx.example[192.0.2.1] refused to talk to me: 421 4.3.2 closing"),

@@ -81,6 +81,7 @@ import Testing
                 "4.7.1 host mx.example[192.0.2.1] said: 450 4.7.1 greylisted (in reply to RCPT TO command)",
             ]
         ),
+        // Kumo: 552 to RCPT is temporary.
         (
             "552 is too many recipients", everything, ["RCPT": ["250 ok", "552 too many recipients"]],
             [

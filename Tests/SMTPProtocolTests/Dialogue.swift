@@ -27,6 +27,8 @@ struct DialogueDriver {
             switch session.next() {
             case .needsInput: return take()
             case .delay: delays += 1
+            case .checkHello(_, let name):
+                session.answer(name == "blocked.example" ? SMTPReply(550, EnhancedStatusCode(5, 7, 1), "no") : nil)
             case .checkSender(let command):
                 session.answer(
                     command.sender.domain == Array("blocked.example".utf8) ? SMTPReply(550, EnhancedStatusCode(5, 7, 1), "no") : nil)

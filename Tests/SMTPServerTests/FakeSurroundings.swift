@@ -50,6 +50,7 @@ final class FakeQueue: QueueDoor {
     var verdicts: [String: RecipientVerdict] = [:]
     var isAway = false
     var answer: SubmissionResult?
+    var free: Int64? = .max
     private(set) var messages: [(envelope: Envelope, content: [UInt8], pieces: Int)] = []
     private(set) var cancelled = 0
     private(set) var announced: [String] = []
@@ -60,6 +61,7 @@ final class FakeQueue: QueueDoor {
         if isAway { return (nil, "cannot connect") }
         return (verdicts[recipient.logForm] ?? RecipientVerdict(.other, .known), "")
     }
+    func freeSpace() async -> Int64? { isAway ? nil : free }
     func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission {
         announced.append(line.text)
         return FakeSubmission(self, envelope)

@@ -180,7 +180,7 @@ import Testing
             "EHLO c", "STARTTLS\r\nMAIL FROM:<injected@x>", "EHLO c", "MAIL FROM:<a@b>\r\nRCPT TO:<matt@h.example>\r\nDATA", "x\r\n.",
             "QUIT")
         scene.client.handshake = .success(facts)
-        scene.settings = "smtpd_tls_security_level = may"
+        scene.settings = "smtpd_tls_security_level = may\nsmtpd_tls_received_header = yes\nsmtpd_tls_loglevel = 1"
         scene.queue.verdicts["matt@h.example"] = RecipientVerdict(.local, .known)
         try await scene.play(hasCertificate: true)
         #expect(

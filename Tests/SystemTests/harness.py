@@ -280,6 +280,9 @@ class NameServer:
             head = f"$ORIGIN {zone}.\n$TTL 60\n@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 60\n@ NS ns.{zone}.\nns A 127.0.0.1\n"
             if zone.endswith("in-addr.arpa"):
                 head = f"$ORIGIN {zone}.\n$TTL 60\n@ SOA ns.test. hostmaster.test. 1 3600 600 86400 60\n@ NS ns.test.\n"
+            if "SOA" in text:
+                # A whole zone, such as a signed one.
+                head = ""
             (self.base / name).write_text(head + textwrap.dedent(text))
             sections.append(f'zone:\n  name: "{zone}"\n  zonefile: "{name}"\n')
         (self.base / "nsd.conf").write_text(

@@ -1,8 +1,10 @@
 """Receiving by SMTP: the dialogues of RFC 5321 appendix D and what a server must hold against clients that err or mean harm."""
 
+import os
 import re
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -395,11 +397,18 @@ def test_a_client_that_talks_before_its_turn_is_cut_off(alone):
 @pytest.fixture
 def secure(story):
     certificate = Certificate(story.base / "tls")
-    host = story.host("sender.test", users=["phil", "anna"], main=certificate.smtpd)
+    host = story.host("sender.test", users=["phil", "anna"], main=certificate.smtpd | {"smtpd_tls_received_header": "yes"})
     host.smtps_port = free_port()
     host.master_extra = f"127.0.0.1:{host.smtps_port} inet n n n - - smtpd\n    -o smtpd_tls_wrappermode=yes\n    -o syslog_name=martlet/smtps\n"
     host.write_configuration()
-    return host.start()
+    host.start()
+
+    def listens():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", host.smtps_port)) == 0
+
+    wait_until(listens, "the second port is bound, too", context=host.explain)
+    return host
 
 
 def test_starttls_encrypts_and_forgets_what_was_said_before(secure):
@@ -476,3 +485,71 @@ def test_where_encryption_is_required_nothing_else_comes_first(story):
         c.ehlo()
         assert c.transaction("anna@sender.test", HEADER.format("locked") + "x\r\n.\r\n")[0] == 250
     only(host.wait_for_mail("anna"))
+
+
+# Parameters of an administrator
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system: needs root")
+def test_mail_is_refused_at_mail_where_the_queue_has_no_room_for_it(story):
+    """As Postfix: 1.5 times message_size_limit and queue_minfree must be free."""
+    host = story.host("sender.test", users=["anna"], main={"message_size_limit": "1000000", "queue_minfree": "2500000"})
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0755", "tmpfs", host.queue], check=True)
+    try:
+        host.start()
+        with Dialogue(host.port) as c:
+            c.ehlo()
+            assert c.transaction("anna@sender.test", HEADER.format("first") + "x\r\n.\r\n")[0] == 250
+            host.wait_for_mail("anna")
+            host.wait_until_empty()
+            filler = host.queue / "filler"
+            filler.write_bytes(b"\0" * 2_000_000)
+            wait_until(lambda: c.ask("MAIL FROM:<phil@sender.test>") == (452, "4.3.1 Insufficient system storage") or c.ask("RSET")[0] != 250, "MAIL is refused", context=host.explain)
+            host.wait_for_log(r"NOQUEUE: reject: MAIL from unknown\[127\.0\.0\.1\]: 452 4\.3\.1 Insufficient system storage; from=<phil@sender\.test> proto=ESMTP helo=<client\.test>")
+            host.wait_for_log(r"warning: not enough free space in mail queue: \d+ bytes < 1\.5\*message size limit")
+            filler.unlink()
+            wait_until(lambda: c.ask("MAIL FROM:<phil@sender.test>")[0] == 250, "MAIL is accepted again", context=host.explain)
+            c.expect("RSET", 250)
+            assert c.transaction("anna@sender.test", HEADER.format("second") + "x\r\n.\r\n")[0] == 250
+        host.wait_for_mail("anna", 2)
+        host.stop()
+    finally:
+        if host.process and host.process.poll() is None:
+            host.stop()
+        subprocess.run(["umount", "-l", host.queue], check=True)
+
+
+def test_refusals_before_rcpt_and_their_footer(story):
+    host = story.host(
+        "sender.test", users=["anna"],
+        main={
+            "smtpd_delay_reject": "no", "smtpd_helo_restrictions": "check_helo_access inline:{bad.test=REJECT}",
+            "smtpd_sender_restrictions": "check_sender_access inline:{spam.test=REJECT}", "smtpd_reject_unlisted_sender": "yes",
+            "smtpd_reject_footer": "\\c. See $server_name/help",
+        },
+    ).start()
+    with Dialogue(host.port) as c:
+        c.expect("EHLO bad.test", 554, "5.7.1 <bad.test>: Helo command rejected: Access denied. See mail.sender.test/help")
+        c.ehlo()
+        c.expect("MAIL FROM:<x@spam.test>", 554, "5.7.1 <x@spam.test>: Sender address rejected: Access denied. See mail.sender.test/help")
+        c.expect("MAIL FROM:<nobody@sender.test>", 550, "5.1.0 <nobody@sender.test>: Sender address rejected: User unknown in local recipient table. See")
+        c.expect("ETRN sender.test", 459, "<sender.test>: service unavailable. See mail.sender.test/help")
+        assert c.transaction("anna@sender.test", HEADER.format("fine") + "x\r\n.\r\n", sender="anna@sender.test")[0] == 250
+    host.wait_for_mail("anna")
+
+
+def test_copies_and_canonical_addresses(story):
+    host = story.host(
+        "sender.test", users=["anna", "phil", "archive"],
+        main={
+            "always_bcc": "archive", "recipient_canonical_maps": "inline:{ {old@sender.test = anna@sender.test} }",
+            "sender_canonical_maps": "inline:{ {phil@sender.test = Phil.Collins@sender.test} }", "local_recipient_maps": "",
+        },
+    ).start()
+    with Dialogue(host.port) as c:
+        c.ehlo()
+        assert c.transaction("old@sender.test", HEADER.format("mapped") + "x\r\n.\r\n")[0] == 250
+    mail = only(host.wait_for_mail("anna"))
+    assert mail["From"] == "Phil <Phil.Collins@sender.test>" and mail["Return-Path"] == "<Phil.Collins@sender.test>"
+    assert mail["X-Original-To"] == "old@sender.test" and mail["Delivered-To"] == "anna@sender.test"
+    assert only(host.wait_for_mail("archive"))["Subject"] == "mapped"
