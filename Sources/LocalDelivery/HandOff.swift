@@ -61,6 +61,11 @@ struct HandOffClient {
             try connection.send(descriptor: content.descriptor, stream: stream)
             try connection.send(DeliveryFrame.deliver, passed.encoded, stream: stream)
             while let frame = try connection.receive() {
+                if frame.stream == stream, frame.type == DeliveryFrame.busy {
+                    // Nothing waits behind this request.
+                    try connection.send(DeliveryFrame.paused, stream: stream)
+                    continue
+                }
                 guard frame.stream == stream, frame.type == DeliveryFrame.delivered else { break }
                 guard let outcome = try DeliveryReply(decoding: frame.payload[...]).outcomes.first else { break }
                 return outcome

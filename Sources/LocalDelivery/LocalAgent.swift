@@ -29,10 +29,21 @@ final class LocalAgent {
         transportSocket = { context.socket($0) }
     }
 
-    /// Makes the deliveries of one request.
+    /// A request whose deliveries are made up to the commit of the batch.
+    enum Prepared {
+        case delivering(LocalDeliverer)
+        /// Nothing could be done.
+        case answered(DeliveryReply)
+    }
+
+    /// Makes the deliveries of one request; those into Maildirs become durable with `batch`.
     ///
-    /// - Parameter descriptor: the queue file; it is closed here. nil where none was passed.
-    func deliver(_ request: DeliveryRequest, descriptor: Int32?) -> DeliveryReply {
+    /// - Parameters:
+    ///   - descriptor: the queue file; it is closed with the deliverer. nil where none was passed.
+    ///   - beforeLongWork: called before anything that may take long.
+    func prepare(
+        _ request: DeliveryRequest, descriptor: Int32?, batch: MaildirBatch, beforeLongWork: @escaping () -> Void
+    ) -> Prepared {
         let received = SystemClock.now()
         let message = DeliveryMessage(
             queueID: request.queueID, envelope: request.envelope, activated: request.activated, received: received)
@@ -44,7 +55,7 @@ final class LocalAgent {
         } catch {
             log.warning("\(request.queueID): \(error)")
             let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot read the message", relay: "local")
-            return DeliveryReply(outcomes: request.envelope.recipients.map { _ in outcome })
+            return .answered(DeliveryReply(outcomes: request.envelope.recipients.map { _ in outcome }))
         }
         let log = log
         let socket = cleanupSocket
@@ -56,7 +67,8 @@ final class LocalAgent {
             handOver: { [transportSocket] handOff, content in
                 // As long as qmgr waits for us.
                 HandOffClient(request: request, socket: transportSocket, timeout: 3_600_000).deliver(handOff, content)
-            })
-        return DeliveryReply(outcomes: deliverer.run())
+            }, batch: batch, beforeLongWork: beforeLongWork)
+        deliverer.run()
+        return .delivering(deliverer)
     }
 }

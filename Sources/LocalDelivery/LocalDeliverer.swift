@@ -1,4 +1,7 @@
 // One delivery request: one message, some recipients, all of its ends on this host.
+//
+// ``run()`` does what can be done alone and writes into Maildirs; those become durable with the batch, and ``finish()`` says then what became
+// of each recipient. Nothing is logged before, so that `status=sent` is true when it is read.
 
 import LookupTables
 import MailConfiguration
@@ -22,6 +25,12 @@ final class LocalDeliverer {
     private let logWarning: (String) -> Void
     private let helperPath: String
     private let now: () -> Int64
+    private let batch: MaildirBatch
+    private let beforeLongWork: () -> Void
+    /// Where the results of this message's Maildirs stand in the batch.
+    private var entries: [Int] = []
+    private var outcomes: [RecipientOutcome] = []
+    private var lines: [(address: MailAddress, top: EnvelopeRecipient, outcome: RecipientOutcome)] = []
     /// What was done already for this message: the same mailbox, file or command gets it once.
     private var done: [Destination: RecipientOutcome] = [:]
 
@@ -37,9 +46,12 @@ final class LocalDeliverer {
         helperPath: String, now: @escaping () -> Int64, log: @escaping (String, () -> LogFields) -> Void,
         warn: @escaping (String) -> Void,
         forwarder: @escaping (ForwardedMessage, borrowing MessageContent) -> RecipientOutcome,
-        handOver: @escaping (HandOff, borrowing MessageContent) -> RecipientOutcome
+        handOver: @escaping (HandOff, borrowing MessageContent) -> RecipientOutcome, batch: MaildirBatch,
+        beforeLongWork: @escaping () -> Void
     ) {
         self.handOver = handOver
+        self.batch = batch
+        self.beforeLongWork = beforeLongWork
         self.message = message
         self.content = content
         self.settings = settings
@@ -52,18 +64,34 @@ final class LocalDeliverer {
         self.forwarder = forwarder
     }
 
-    /// One outcome for each recipient, in their order.
-    func run() -> [RecipientOutcome] {
+    /// Makes the deliveries, those into Maildirs up to the commit of the batch.
+    func run() {
         do throws(SystemError) {
             trail = DeliveryTrail(contentStart: try content.start(upTo: DeliveryTrail.headerLimit))
         } catch {
-            return message.envelope.recipients.map { recipient in
+            outcomes = message.envelope.recipients.map { recipient in
                 let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "\(error)", relay: "local")
                 record(recipient.address, top: recipient, outcome)
                 return outcome
             }
+            return
         }
-        return message.envelope.recipients.map(deliver)
+        outcomes = message.envelope.recipients.map(deliver)
+    }
+
+    /// Logs what became of the recipients, and says it: one outcome for each, in their order.
+    ///
+    /// To be called after the commit of the batch. Where one of this message's Maildirs failed, all recipients are deferred: what was done for
+    /// them is done again (window D2), which a disk that fails in the middle of a commit makes rare.
+    func finish() -> [RecipientOutcome] {
+        let failures = entries.compactMap { batch.takeFailure(of: $0) }
+        if let error = failures.first {
+            let outcome = LocalDeliverer.trouble(error, "maildir delivery failed: \(error)")
+            for recipient in message.envelope.recipients { write(recipient.address, recipient, outcome) }
+            return message.envelope.recipients.map { _ in outcome }
+        }
+        for line in lines { write(line.address, line.top, line.outcome) }
+        return outcomes
     }
 
     private func deliver(_ recipient: EnvelopeRecipient) -> RecipientOutcome {
@@ -73,6 +101,7 @@ final class LocalDeliverer {
             let forwarded = ForwardedMessage(
                 message.envelope, of: recipient, sender: forward.sender, isOwner: forward.isOwner, to: forward.recipients,
                 deliveredTo: settings.deliveredHeaders.contains("forward"), time: now())
+            beforeLongWork()
             let outcome = forwarder(forwarded, content)
             record(recipient.address, top: recipient, outcome)
             outcomes.append(outcome)
@@ -94,7 +123,10 @@ final class LocalDeliverer {
 
     func warn(_ line: String) { logWarning("\(message.queueID): \(line)") }
 
-    func record(_ address: MailAddress, top: EnvelopeRecipient, _ outcome: RecipientOutcome) {
+    /// Notes what became of an address, for the log.
+    func record(_ address: MailAddress, top: EnvelopeRecipient, _ outcome: RecipientOutcome) { lines.append((address, top, outcome)) }
+
+    private func write(_ address: MailAddress, _ top: EnvelopeRecipient, _ outcome: RecipientOutcome) {
         let original = top.originalAddress ?? top.address
         let times = message.times(now())
         log(
@@ -152,6 +184,7 @@ final class LocalDeliverer {
             var recipient = top
             recipient.originalAddress = top.originalAddress ?? (top.address == address ? nil : top.address)
             recipient.address = address
+            beforeLongWork()
             return handOver(HandOff(target: target, sender: sender, recipient: recipient), content)
         }
     }
@@ -197,6 +230,7 @@ final class LocalDeliverer {
         _ command: [UInt8], as identity: DeliveryIdentity, user: UserRecord?, part: LocalPart, address: MailAddress, top: EnvelopeRecipient,
         sender: MailAddress, withDeliveredTo: Bool
     ) -> RecipientOutcome {
+        beforeLongWork()
         // No command runs as root, not even root's own (Postfix mailbox.c).
         let runner = identity.user == 0 && Privileges.isRoot ? tables.defaultIdentity : identity
         let environment = CommandEnvironment(
@@ -220,7 +254,8 @@ final class LocalDeliverer {
         if settings.mailboxSizeLimit > 0, content.length > settings.mailboxSizeLimit { return LocalDeliverer.tooLarge(path) }
         let delivery = MaildirDelivery(path: path, identity: identity, hostName: settings.myhostname, time: now())
         do throws(SystemError) {
-            try delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form)
+            entries.append(
+                try delivery.deliver(content, header: header(form, address: address, top: top, sender: sender), form: form, into: batch))
             return RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "delivered to maildir", relay: "local")
         } catch {
             return LocalDeliverer.trouble(error, "maildir delivery failed: \(error)")
@@ -232,6 +267,8 @@ final class LocalDeliverer {
         _ sender: MailAddress,
         _ what: String
     ) -> RecipientOutcome {
+        // It may have to wait for a lock.
+        beforeLongWork()
         let form = fileForm([.fromLine, .quoting, .finalBlank], withDeliveredTo: isSpool)
         let delivery = MboxDelivery(
             path: path, identity: identity, settings: settings, isSpool: isSpool, now: now,

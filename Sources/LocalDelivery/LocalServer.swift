@@ -1,4 +1,4 @@
-// The synchronous end of the delivery protocol: one client at a time, one request at a time.
+// The synchronous end of the delivery protocol: one client at a time; its requests in batches (RequestBatch).
 //
 // While it has a client it is not available to others, and master starts further processes. It ends when master goes, when it is told to,
 // and when it has been idle for long; never in the middle of a delivery.
@@ -40,7 +40,7 @@ struct LocalServer {
             // Another process was faster, or the client is gone: not worth a word.
             guard let socket = (try? Sockets.accept(listener)) ?? nil else { continue }
             setAvailable(false)
-            guard let connection = BlockingIPCConnection.accept(socket, protocol: .delivery, capacity: 1, timeout: 0) else { continue }
+            guard let connection = BlockingIPCConnection.accept(socket, protocol: .delivery, capacity: RequestBatch.limit, timeout: 0) else { continue }
             let isOver = try serve(connection)
             if isOver { ProcessSpawn.exit(0) }
         }
@@ -64,15 +64,25 @@ struct LocalServer {
 
     /// Serves one client until it closes; true where the process is to end.
     private func serve(_ connection: BlockingIPCConnection) throws(SystemError) -> Bool {
+        let batch = RequestBatch(connection, agent: agent)
         while true {
             do throws(IPCError) {
                 // Without a timeout: a frame that has arrived already, or `timedOut`.
                 connection.timeout = 0
-                guard let frame = try connection.receive() else { return false }
-                if frame.type == DeliveryFrame.deliver { try answer(frame, connection) }
+                guard let frame = try connection.receive() else {
+                    try batch.finish()
+                    return false
+                }
+                if frame.type == DeliveryFrame.deliver { try batch.take(frame) }
             } catch .timedOut {
+                do throws(IPCError) {
+                    try batch.finish()
+                } catch {
+                    context.log.warning("delivery request: \(error)")
+                    return false
+                }
                 if case .end = try wait(for: [connection.descriptor]) {
-                    sayGoodbye(connection)
+                    sayGoodbye(connection, batch)
                     return true
                 }
             } catch {
@@ -83,28 +93,20 @@ struct LocalServer {
     }
 
     /// Ends a conversation: a request that crosses the farewell is still answered.
-    private func sayGoodbye(_ connection: BlockingIPCConnection) {
+    private func sayGoodbye(_ connection: BlockingIPCConnection, _ batch: RequestBatch) {
         connection.goAway()
         do throws(IPCError) {
             while true {
                 connection.timeout = 1000
                 guard let frame = try connection.receive() else { return }
-                if frame.type == DeliveryFrame.deliver { try answer(frame, connection) }
+                if frame.type == DeliveryFrame.deliver {
+                    try batch.take(frame)
+                    try batch.finish()
+                }
             }
         } catch {
             // The client has nothing more to say, or is gone.
         }
-    }
-
-    private func answer(_ frame: IPCFrame, _ connection: BlockingIPCConnection) throws(IPCError) {
-        let descriptor = connection.takeDescriptor(for: frame.stream)
-        guard let request = try? DeliveryRequest(decoding: frame.payload[...]) else {
-            if let descriptor { _ = FileDescriptor(owning: descriptor) }
-            throw .violation("a delivery request that cannot be decoded")
-        }
-        let reply = agent.deliver(request, descriptor: descriptor)
-        connection.timeout = 30_000
-        try connection.sendLast(DeliveryFrame.delivered, reply.encoded, stream: frame.stream)
     }
 
     /// Tells master whether this process takes a client.

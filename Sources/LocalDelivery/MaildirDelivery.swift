@@ -1,7 +1,4 @@
-// Delivery into a Maildir: written to `tmp`, synced, renamed into `new`, and that directory synced. Only then does it count as delivered.
-//
-// A crash before the rename leaves a file in `tmp`, which mail readers clean up after 36 hours (maildir(5)); after it, a message that the
-// queue may deliver a second time.
+// Delivery into a Maildir: the message is written to `tmp` here; MaildirBatch makes it durable and gives it its name in `new`.
 
 import SystemKit
 
@@ -14,30 +11,36 @@ struct MaildirDelivery {
     /// Microseconds since 1970.
     let time: Int64
 
-    /// Puts the message in. When this returns it is durable.
+    /// Writes the message, to become durable with the batch.
     ///
     /// - Parameter header: from ``DeliveryHeader``.
-    func deliver(_ content: borrowing MessageContent, header: [UInt8], form: MailboxForm) throws(SystemError) {
+    /// - Returns: its place in the results of the batch.
+    func deliver(
+        _ content: borrowing MessageContent, header: [UInt8], form: MailboxForm, into batch: MaildirBatch
+    ) throws(SystemError) -> Int {
         // All of it with the user's rights, so that permissions and quotas hold: the queue file is open already.
-        try identity.perform { () throws(SystemError) in try store(content, header: header, form: form) }
+        let sequence = batch.nextSequence()
+        return batch.add(
+            try identity.perform { () throws(SystemError) in try write(content, header: header, form: form, sequence: sequence) })
     }
 
-    private func store(_ content: borrowing MessageContent, header: [UInt8], form: MailboxForm) throws(SystemError) {
+    private func write(
+        _ content: borrowing MessageContent, header: [UInt8], form: MailboxForm, sequence: Int
+    ) throws(SystemError) -> MaildirBatch.Entry {
         let directory = path.utf8.last == UInt8(ascii: "/") ? String(path.dropLast()) : path
         let host = MaildirDelivery.safe(hostName)
-        let temporary = "\(directory)/tmp/\(time / 1_000_000).M\(time % 1_000_000)P\(ProcessSpawn.currentProcessID).\(host)"
+        let (seconds, micro) = (time / 1_000_000, time % 1_000_000)
+        let temporary = "\(directory)/tmp/\(seconds).M\(micro)P\(ProcessSpawn.currentProcessID)Q\(sequence).\(host)"
         let file = try create(temporary, in: directory)
         do throws(SystemError) {
             try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in try file.writeAll(piece) }
-            try file.synchronizeData()
             let status = try file.status()
             let device = String(status.device, radix: 16)
             let inode = String(status.inode, radix: 16)
-            let name = "\(time / 1_000_000).V\(device)I\(inode)M\(time % 1_000_000).\(host)"
-            try Files.rename(temporary, "\(directory)/new/\(name)")
-            try Files.synchronizeDirectory("\(directory)/new")
+            return MaildirBatch.Entry(
+                identity: identity, descriptor: file.release(), temporary: temporary,
+                final: "\(directory)/new/\(seconds).V\(device)I\(inode)M\(micro).\(host)", directory: "\(directory)/new")
         } catch {
-            // After the rename the name is gone, and what is in `new` may be delivered a second time.
             try? Files.unlink(temporary)
             throw error
         }

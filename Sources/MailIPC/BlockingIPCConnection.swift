@@ -65,12 +65,14 @@ public final class BlockingIPCConnection {
     }
 
     /// Serves an accepted connection: reads the preamble and greets. nil when the peer closed at once (a wake-up) or sent nonsense.
+    ///
+    /// - Parameter capacity: how many requests the client may send ahead; they are answered one at a time.
     public static func accept(_ socket: consuming FileDescriptor, protocol spoken: IPCProtocol, capacity: Int, timeout: Int)
         -> BlockingIPCConnection?
     {
         guard let side = IPCPreambleReader.read(from: socket.rawValue, patience: 1000) else { return nil }
         let connection = BlockingIPCConnection(socket: socket, sideChannel: side, isServer: true, timeout: timeout)
-        let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
+        let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity), concurrency: 1)
         do {
             try connection.socket.writeAll(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded).wire)
         } catch {
@@ -118,15 +120,18 @@ public final class BlockingIPCConnection {
         try write(IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []))
     }
 
-    /// Sends the last frame of a stream and its end in one write.
-    public func sendLast(_ type: UInt8, _ payload: [UInt8], stream: UInt32) throws(IPCError) {
-        credit[stream] = nil
-        consumed[stream] = nil
-        let frames = [
-            IPCFrame(stream: stream, type: type, payload: payload), IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []),
-        ]
+    /// Sends the last frames of streams and their ends in one write.
+    public func sendLast(_ type: UInt8, _ replies: [(stream: UInt32, payload: [UInt8])]) throws(IPCError) {
+        var bytes: [UInt8] = []
+        for (stream, payload) in replies {
+            credit[stream] = nil
+            consumed[stream] = nil
+            bytes += IPCFrame(stream: stream, type: type, payload: payload).wire
+            bytes += IPCFrame(stream: stream, type: MultiplexerFrame.end, payload: []).wire
+        }
+        guard !bytes.isEmpty else { return }
         do {
-            try socket.writeAll(frames.flatMap(\.wire))
+            try socket.writeAll(bytes)
         } catch {
             throw .broken("\(error)")
         }

@@ -2,12 +2,19 @@
 //
 // Client: passes a descriptor of the queue file, opened read-only, over the side channel, then sends `deliver` (a DeliveryRequest).
 // Server: `delivered` (a DeliveryReply), once. A stream that ends without it leaves every recipient deferred.
+//
+// An agent without an event loop takes many requests and does them in one go. Before one that may take long (a command, a mailbox with a lock) it
+// sends `busy` on that request's stream. The client takes back every other stream of the connection, answers `paused` on the same stream, and opens
+// no new one until the request is answered. The agent throws away the requests that come before `paused`: they were not attempted, and the client
+// gives them to other processes. Frames come in order, so both ends agree on which requests these are.
 
 public import MailModel
 
 public enum DeliveryFrame {
     public static let deliver: UInt8 = 16
     public static let delivered: UInt8 = 17
+    public static let busy: UInt8 = 18
+    public static let paused: UInt8 = 19
 }
 
 /// One attempt.

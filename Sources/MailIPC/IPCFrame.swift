@@ -69,23 +69,27 @@ public enum MultiplexerFrame {
 public struct IPCHello: ByteCodable, Hashable {
     public var protocolName: String
     public var version: UInt16
-    /// How many streams the server serves at a time on this connection. A synchronous program says 1.
+    /// How many streams the client may have open on this connection.
     public var capacity: UInt32
+    /// How many of them the server works on at a time. A synchronous program says 1, also where it takes many to do them in one go.
+    public var concurrency: UInt32
 
-    public init(protocolName: String, version: UInt16, capacity: UInt32) {
+    public init(protocolName: String, version: UInt16, capacity: UInt32, concurrency: UInt32? = nil) {
         self.protocolName = protocolName
         self.version = version
         self.capacity = capacity
+        self.concurrency = concurrency ?? capacity
     }
     public func encode(into encoder: inout ByteEncoder) {
         encoder.put(protocolName)
         encoder.put(version)
         encoder.put(capacity)
+        encoder.put(concurrency)
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
-            protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self), capacity: try decoder.take(UInt32.self)
-        )
+            protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self),
+            capacity: try decoder.take(UInt32.self), concurrency: try decoder.take(UInt32.self))
     }
 }
 

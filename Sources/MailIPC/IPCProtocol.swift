@@ -36,6 +36,8 @@ public enum IPCError: Error, Hashable, Sendable, CustomStringConvertible {
     case broken(String)
     /// No answer in the time allowed.
     case timedOut
+    /// The service has begun something long and gave back what waited behind it, untouched: to be asked anew, on another connection.
+    case givenBack
 
     public var description: String {
         switch self {
@@ -43,6 +45,7 @@ public enum IPCError: Error, Hashable, Sendable, CustomStringConvertible {
         case .violation(let text): "protocol violation: \(text)"
         case .broken(let text): "connection broken: \(text)"
         case .timedOut: "timed out"
+        case .givenBack: "given back"
         }
     }
 }

@@ -1,7 +1,7 @@
 // The one function that makes accepted messages durable.
 //
-// Order, and why: (1) write-back of every file's data is started, so that the disk works on all of them at once; (2) each file is made
-// durable with fdatasync, which also brings its size to the disk; (3) the directory is synced, because until then the name may be lost
+// Order, and why: (1) every file is made durable with fdatasync, which also brings its size to the disk, all at the same time, so that the disk
+// flushes its cache once (Durability); (2) the directory is synced, because until then the name may be lost
 // although the data is safe (the qmail and OpenSMTPD defect in "mistakes of others"). Only then may anybody say 250. The end record inside
 // the file is its commit marker: a name without it, or with wrong checksums, was never accepted.
 
@@ -14,22 +14,7 @@ public enum QueueCommit {
     /// - Returns: for each file nil, or why it may not be durable. Then it must not be acknowledged, and is to be removed.
     public static func commit(_ files: [CompletedQueueFile], directory: String, synchronizes: Bool = true) -> [SystemError?] {
         guard synchronizes else { return files.map { _ in nil } }
-        var results: [SystemError?] = []
-        results.reserveCapacity(files.count)
-        if files.count > 1 {
-            for file in files {
-                // Only a hint to begin: an error shows again at fdatasync.
-                try? FileDescriptor.borrowing(file.descriptor) { open throws(SystemError) in try open.startWriteback() }
-            }
-        }
-        for file in files {
-            do {
-                try FileDescriptor.borrowing(file.descriptor) { open throws(SystemError) in try open.synchronizeData() }
-                results.append(nil)
-            } catch {
-                results.append(error)
-            }
-        }
+        let results = Durability.synchronizeData(files.map(\.descriptor))
         do {
             try Files.synchronizeDirectory(directory)
         } catch {

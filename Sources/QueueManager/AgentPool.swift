@@ -58,14 +58,15 @@ final class AgentPool: DeliveryAgents {
     private func exchange(_ request: DeliveryRequest, path: String, _ transport: Transport) async -> AgentAnswer {
         // A connection that its agent closed a moment ago fails before the request is on its way; the second attempt makes a new one.
         var failure = ""
-        for _ in 1...2 {
+        var failures = 0
+        while failures < 2 {
             let stream: IPCStream
             do {
                 stream = try await transport.client.open()
             } catch {
                 return .unreachable("\(error)")
             }
-            onCapacity?(request.transport, transport.client.capacity)
+            onCapacity?(request.transport, transport.client.concurrency)
             do {
                 // Once sent, the descriptor is the agent's; ours is closed at once, so that many deliveries need few of them.
                 let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
@@ -76,20 +77,30 @@ final class AgentPool: DeliveryAgents {
             } catch {
                 stream.reset()
                 failure = "\(error)"
+                // Given back before it was on its way: the next attempt finds another connection.
+                if (error as? IPCError) != .givenBack { failures += 1 }
                 continue
             }
-            return await receive(on: stream, deadline: .now() + deliveryTimeout)
+            if let answer = await receive(on: stream, deadline: .now() + deliveryTimeout) { return answer }
         }
         return .unreachable(failure)
     }
 
-    private func receive(on stream: IPCStream, deadline: NIODeadline) async -> AgentAnswer {
+    /// The agent's answer; nil where it gave the request back without an attempt.
+    private func receive(on stream: IPCStream, deadline: NIODeadline) async -> AgentAnswer? {
         do {
-            guard let frame = try await stream.receive(deadline: deadline) else { throw IPCError.broken("stream ended without a reply") }
+            guard var frame = try await stream.receive(deadline: deadline) else { throw IPCError.broken("stream ended without a reply") }
+            if frame.type == DeliveryFrame.busy {
+                stream.takeBackOthers(answer: DeliveryFrame.paused)
+                guard let next = try await stream.receive(deadline: deadline) else { throw IPCError.broken("stream ended without a reply") }
+                frame = next
+            }
             guard frame.type == DeliveryFrame.delivered else { throw IPCError.violation("frame type \(frame.type)") }
             let reply = try DeliveryReply(decoding: frame.payload[...])
             stream.finish()
             return .reply(reply)
+        } catch IPCError.givenBack {
+            return nil
         } catch {
             stream.reset()
             return .broken("\(error)")

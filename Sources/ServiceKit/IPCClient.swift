@@ -19,6 +19,9 @@ public final class IPCClient {
     /// How many streams one connection takes at a time, as the service says; 0 while there is no connection.
     public var capacity: Int { connections.map(\.capacity).max() ?? 0 }
 
+    /// How many of them it works on at a time; 0 while there is no connection.
+    public var concurrency: Int { connections.map(\.concurrency).max() ?? 0 }
+
     public init(path: String, protocol spoken: IPCProtocol) {
         self.path = path
         self.spoken = spoken
@@ -28,7 +31,7 @@ public final class IPCClient {
     public func open() async throws(IPCError) -> IPCStream {
         while true {
             connections.removeAll { $0.closed != nil }
-            if let free = connections.first(where: { !$0.isDraining && $0.openStreams < $0.capacity }) { return try free.open() }
+            if let free = connections.first(where: { $0.hasRoom }) { return try free.open() }
             if connecting != nil {
                 await withCheckedContinuation { continuation in
                     guard connecting != nil else { return continuation.resume() }

@@ -45,6 +45,12 @@ public final class IPCConnection {
 
     /// How many streams the server takes at a time.
     public var capacity: Int { Int(hello?.capacity ?? 0) }
+    /// How many streams the server works on at a time.
+    public var concurrency: Int { Int(hello?.concurrency ?? 0) }
+    /// Whether another stream may be opened now.
+    public var hasRoom: Bool { closed == nil && !isDraining && pausedFor == nil && openStreams < capacity }
+    /// The stream whose long work the server is at; nil while it takes requests.
+    private var pausedFor: UInt32?
     /// How many streams are open.
     public var openStreams: Int { streams.count }
 
@@ -240,8 +246,17 @@ public final class IPCConnection {
         send(IPCFrame(stream: 0, type: MultiplexerFrame.goAway, payload: []))
     }
 
+    /// Takes back every stream but one: the server is at something long, and does not attempt what waits behind it.
+    func takeBackOthers(than id: UInt32) {
+        pausedFor = id
+        let others = streams.values.filter { $0.id != id }
+        for other in others { streams[other.id] = nil }
+        for other in others { other.fail(.givenBack) }
+    }
+
     func forget(_ id: UInt32) {
         streams[id] = nil
+        if pausedFor == id { pausedFor = nil }
         if isDraining && !isServer && streams.isEmpty { close(.broken("drained")) }
         if let descriptor = receivedDescriptors.removeValue(forKey: id) { _ = FileDescriptor(owning: descriptor) }
     }

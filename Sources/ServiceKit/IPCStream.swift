@@ -88,6 +88,14 @@ public final class IPCStream {
     /// The descriptor passed with the request, which belongs to the caller; nil where none came.
     public func takeDescriptor() -> Int32? { connection.takeDescriptor(for: id) }
 
+    /// Client of a server that said that it is at something long: all other streams of the connection fail with ``IPCError/givenBack``, and `answer`
+    /// tells the server from where on requests count again. In one step, so that no request comes between.
+    public func takeBackOthers(answer: UInt8) {
+        guard failure == nil else { return }
+        connection.takeBackOthers(than: id)
+        connection.send(IPCFrame(stream: id, type: answer, payload: []))
+    }
+
     /// Says that no more frames come from here, and forgets the stream.
     public func finish() {
         guard failure == nil else { return }

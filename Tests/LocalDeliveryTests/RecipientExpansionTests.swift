@@ -102,7 +102,7 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         let identity = DeliveryIdentity(
             UserRecord(name: "", uid: Privileges.realUser, gid: Privileges.realGroup, home: "/", shell: "", gecos: ""), supplementary: [])
         let delivery = MaildirDelivery(path: "\(test.directory)/files/Maildir/", identity: identity, hostName: "h", time: 1)
-        #expect(throws: SystemError.self) { try delivery.deliver(content, header: [], form: .maildir) }
+        #expect(throws: SystemError.self) { try delivery.deliver(content, header: [], form: .maildir, into: MaildirBatch()) }
         #expect(try test.maildir("files/Maildir").isEmpty)
         #expect(try Files.directoryEntries("\(test.directory)/files/Maildir/tmp").isEmpty)
     }

@@ -18,6 +18,11 @@ final class TestSurroundings {
     var settings = LocalSettings()
     private(set) var log: [String] = []
     private(set) var forwarded: [ForwardedMessage] = []
+    private var isFirstDelivery = true
+    /// How often the agent said that something long begins.
+    private(set) var longWork = 0
+    /// What stands between the deliveries and their commit.
+    var beforeCommit: () throws -> Void = {}
     private(set) var forwardedContent: [[UInt8]] = []
     private(set) var handedOver: [HandOff] = []
     var mailboxTransports: [String: String] = [:]
@@ -99,6 +104,7 @@ final class TestSurroundings {
                 fallbackTransports[String(decoding: key, as: UTF8.self)].map { Array($0.utf8) }
             },
             defaultIdentity: DeliveryIdentity(record("nobody"), supplementary: []))
+        let batch = MaildirBatch()
         let deliverer = LocalDeliverer(
             DeliveryMessage(queueID: id, envelope: envelope, activated: 0, received: 0),
             content: try MessageContent(
@@ -113,8 +119,13 @@ final class TestSurroundings {
             handOver: { [self] handOff, _ in
                 handedOver.append(handOff)
                 return handOverReply
-            })
-        return deliverer.run()
+            }, batch: batch, beforeLongWork: { [self] in longWork += 1 })
+        deliverer.run()
+        #expect(!log.contains { $0.contains("status=") && !$0.hasPrefix("warning:") } || !isFirstDelivery)
+        isFirstDelivery = false
+        try beforeCommit()
+        batch.commit()
+        return deliverer.finish()
     }
 
     /// The messages in a Maildir's `new`.

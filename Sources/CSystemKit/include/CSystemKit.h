@@ -12,6 +12,8 @@ int csk_duplicate_above(int fd, int minimum);            // F_DUPFD_CLOEXEC
 int csk_set_nonblocking(int fd, int on);
 int csk_set_close_on_exec(int fd, int on);
 int csk_start_writeback(int fd);                         // sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file
+// fdatasync of all at the same time; `results` gets 0 or an errno for each. -1: cannot be done so (fewer than two, or no asynchronous I/O here).
+int csk_fdatasync_all(const int *fds, size_t count, int *results);
 int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
 int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
 
