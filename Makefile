@@ -56,7 +56,7 @@ crash-test: test-deps build
 # The same for as long as it is told; the last line is the summary. TORTURE_SEED repeats a run.
 TORTURE_MINUTES ?= 120
 TORTURE_KILLS ?= 2000
-TORTURE_FAULTS ?= 720
+TORTURE_FAULTS ?= 740
 TORTURE_CUTS ?= 500
 torture: test-deps build
 	$(VENV)/bin/python Tests/CrashTests/torture.py --minutes $(TORTURE_MINUTES) --kills $(TORTURE_KILLS) --faults $(TORTURE_FAULTS) \

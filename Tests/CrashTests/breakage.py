@@ -14,16 +14,16 @@ from harness import BIN
 PROGRAMS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "resolver", "postdrop", "postqueue", "sendmail", "martlet"]
 
 # The calls that change the queue or the mailboxes, or tell of it, with the highest number worth a try in a process's life. Where a name is
-# given in two forms strace knows both: rename and renameat, unlink and unlinkat.
+# a pattern strace counts all that match as one: rename and renameat, unlink and unlinkat, write and writev.
 CALLS = {
-    "cleanup": {"flock": 4, "pwrite64": 5, "sync_file_range": 2, "fdatasync": 4, "fsync": 3, "/^unlink": 2, "writev": 6, "write": 8},
-    "qmgr": {"pwrite64": 8, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "writev": 12, "sendmsg": 8},
-    "bounce": {"flock": 6, "write": 8, "fdatasync": 4, "fsync": 4, "/^unlink": 4, "writev": 8},
-    "pickup": {"pread64": 8, "/^unlink": 3, "writev": 6},
-    "local": {"write": 10, "fdatasync": 4, "fsync": 6, "/^rename": 4, "/^link": 3, "ftruncate": 1, "sendto": 4},
-    "smtp": {"writev": 10, "write": 12, "pread64": 3, "connect": 2},
+    "cleanup": {"flock": 4, "pwrite64": 5, "sync_file_range": 2, "fdatasync": 4, "io_submit": 3, "io_getevents": 2, "fsync": 3, "/^unlink": 2, "/^writev?$": 12},
+    "qmgr": {"pwrite64": 8, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "/^writev?$": 16, "sendmsg": 8},
+    "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, "/^writev?$": 16},
+    "pickup": {"pread64": 8, "/^unlink": 3, "/^writev?$": 8},
+    "local": {"fdatasync": 4, "io_submit": 3, "io_getevents": 2, "fsync": 6, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
+    "smtp": {"pread64": 3, "connect": 2, "/^writev?$": 20},
     # Says 250.
-    "smtpd": {"writev": 12},
+    "smtpd": {"/^writev?$": 20},
     "postdrop": {"write": 3, "fchmod": 1, "fdatasync": 1, "/^rename": 1, "fsync": 1, "connect": 1},
 }
 # Calls that can fail for want of a descriptor. Most of the first ones are those of the start, which may fail, too.
@@ -31,7 +31,6 @@ DESCRIPTOR_CALLS = {
     "cleanup": {"openat": 60, "socket": 2}, "qmgr": {"openat": 60, "socket": 4}, "bounce": {"openat": 50, "socket": 2},
     "pickup": {"openat": 50, "socket": 2}, "local": {"openat": 50}, "smtp": {"socket": 4}, "postdrop": {"openat": 20},
 }
-# What a call may not be told: flock knows no full disk, and link no short write.
 ERRORS = ["EIO", "ENOSPC"]
 
 SCRIPT = """#!/bin/sh
@@ -43,6 +42,11 @@ exec {program} "$@"
 """
 
 
+def label(call):
+    """The name of a call for people."""
+    return call.strip("/^$").replace("writev?", "write or writev")
+
+
 class Breakage:
     """One order, and what came of it."""
 
@@ -50,7 +54,7 @@ class Breakage:
         self.program, self.call, self.effect, self.number = program, call, effect, number
 
     def __str__(self):
-        return f"{self.program}: {self.effect} at {self.call} number {self.number}"
+        return f"{self.program}: {self.effect} at {label(self.call)} number {self.number}"
 
 
 def kills():

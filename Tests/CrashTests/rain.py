@@ -60,7 +60,8 @@ class Rain:
         self.faults = Counter()
         self.plain_kills = 0
         self.system_kills = 0
-        self.missed = 0
+        # Breakages that no process came to, by call.
+        self.missed = Counter()
         self.acknowledged = 0
         self.windows = Counter()
         self.slowest = 0.0
@@ -113,7 +114,7 @@ class Rain:
         self.scripts.withdraw(breakage)
         shower.current = None
         if not happened:
-            self.missed += 1
+            self.missed[(breakage.program, breakage.call, breakage.effect)] += 1
         elif breakage.effect == "KILL":
             self.kills[(breakage.program, breakage.call)] += 1
         else:
@@ -139,8 +140,8 @@ class Rain:
                         self._conclude(shower, True)
                     else:
                         left.append(shower.current)
-                        self._conclude(shower, False)
-                        self.missed -= 1
+                        self.scripts.withdraw(shower.current)
+                        shower.current = None
                 left.extend(reversed(shower.breakages))
                 # Nothing that is broken is left; what is still there must go.
                 if shower.program != "postdrop":
@@ -189,7 +190,7 @@ class Rain:
         kills, faults = sum(self.kills.values()), sum(self.faults.values())
         return (
             f"{kills} kills at system calls, {self.plain_kills} at random moments, {self.system_kills} of everything; {faults} faults; "
-            f"{self.missed} did not come about; {self.acknowledged} messages acknowledged, lost 0; more than once: "
+            f"{sum(self.missed.values())} did not come about; {self.acknowledged} messages acknowledged, lost 0; more than once: "
             + ", ".join(f"{w} {self.windows[w]}" for w in WINDOWS)
             + f"; slowest recovery {self.slowest:.1f} s"
         )

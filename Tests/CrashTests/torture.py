@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "SystemTests"))
 
-from breakage import faults, kills  # noqa: E402
+from breakage import faults, kills, label  # noqa: E402
 from load import WINDOWS  # noqa: E402
 from powercut import KINDS, PowerCuts, obstacle  # noqa: E402
 from rain import Rain  # noqa: E402
@@ -55,7 +55,7 @@ class Totals:
     def __init__(self):
         self.acknowledged = self.checks = self.kills = self.plain_kills = self.system_kills = self.faults = self.cuts = 0
         self.windows, self.cut_windows = Counter(), Counter()
-        self.by_call = Counter()
+        self.by_call, self.missed = Counter(), Counter()
 
 
 def say(text):
@@ -92,6 +92,7 @@ def rain_for(seed, wanted_kills, wanted_faults, deadline, totals):
         say(rain.summary())
         totals.kills, totals.plain_kills, totals.system_kills, totals.faults = sum(rain.kills.values()), rain.plain_kills, rain.system_kills, sum(rain.faults.values())
         totals.windows, totals.by_call = rain.windows, rain.kills
+        totals.missed = Counter({(program, call): count for (program, call, effect), count in rain.missed.items() if effect == "KILL"})
         totals.acknowledged += rain.acknowledged
         rain.stop()
         shutil.rmtree(base, ignore_errors=True)
@@ -120,7 +121,7 @@ def cuts_for(seed, wanted, deadline, totals):
 def main():
     parser = argparse.ArgumentParser(description="Kills, faults and power cuts under load.")
     parser.add_argument("--kills", type=int, default=2000)
-    parser.add_argument("--faults", type=int, default=720)
+    parser.add_argument("--faults", type=int, default=740)
     parser.add_argument("--cuts", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
@@ -140,8 +141,9 @@ def main():
     except AssertionError as error:
         failure = error
         print(str(error), flush=True)
-    for (program, call), count in sorted(totals.by_call.items()):
-        print(f"    killed {program} at {call.lstrip('/^')}: {count}")
+    for program, call in sorted(set(totals.by_call) | set(totals.missed)):
+        missed = totals.missed[(program, call)]
+        print(f"    killed {program} at {label(call)}: {totals.by_call[(program, call)]}" + (f" ({missed} orders of this call were not come to)" if missed else ""))
 
     def windows(counter):
         return ", ".join(f"{w} {counter[w]}" for w in WINDOWS)
