@@ -4,7 +4,8 @@ SHELL := /bin/bash
 SWIFT ?= swift
 SWIFT_FLAGS ?= --explicit-target-dependency-import-check error
 BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libunbound-dev liblmdb-dev libcdb-dev libpcre2-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) tinycdb ldnsutils mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps python3 python3-venv openssl strace e2fsprogs xfsprogs mount util-linux systemd
+TEST_PACKAGES := $(BUILD_PACKAGES) tinycdb ldnsutils mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps python3 python3-venv openssl strace \
+	e2fsprogs xfsprogs mount util-linux systemd
 # What the demonstration and the tests run; release is for packages and benchmarks.
 BIN := .build/debug
 VENV := .build/venv
