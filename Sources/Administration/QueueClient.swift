@@ -18,6 +18,10 @@ struct QueueClient {
         do throws(IPCError) {
             connection = try BlockingIPCConnection.connect(path: path, protocol: .queueManager)
         } catch {
+            if case .unreachable(let reason) = error, reason.contains("Permission denied") {
+                Diagnostics.error("you may not give orders to the queue manager (\(reason))")
+                throw SystemExit.noPermission
+            }
             Diagnostics.error("the queue manager cannot be reached, the mail system may be down (\(error))")
             throw SystemExit.unavailable
         }

@@ -198,6 +198,10 @@ final class LocalDeliverer {
             guard let path = String(validating: name, as: UTF8.self) else {
                 return RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 5), "the file name is not UTF-8", relay: "local")
             }
+            // Common in alias files for mail that nobody wants.
+            if path == "/dev/null" {
+                return RecipientOutcome(.delivered, EnhancedStatusCode(2, 0, 0), "delivered to file: /dev/null", relay: "local")
+            }
             // Postfix file.c: root's files are written with the rights of default_privs.
             let writer = identity.user == 0 && Privileges.isRoot ? tables.defaultIdentity : identity
             if path.hasSuffix("/") { return maildir(path, as: writer, address, top, sender) }

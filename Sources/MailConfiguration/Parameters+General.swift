@@ -79,7 +79,7 @@ extension Parameters {
     public static let networkOwner = Parameter.string(
         "network_owner", "martlet-net", required: true, programs: "smtpd smtp resolver martlet",
         "The user of the programs that talk to the network; it owns nothing.",
-        discussion: "This parameter is new in Martlet. smtpd, smtp and resolver run as this user in an empty root directory.")
+        discussion: "This parameter is new in Martlet. smtpd, smtp and resolver run as this user.")
     public static let setgidGroup = Parameter.string(
         "setgid_group", "postdrop", required: true, programs: "master postdrop postqueue martlet",
         "The group of the set-gid commands postdrop and postqueue and of the directories they may reach.")

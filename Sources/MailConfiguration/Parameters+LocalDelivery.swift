@@ -42,7 +42,8 @@ extension Parameters {
         discussion: "$user, $home, $shell, $recipient, $domain, $local, $extension and $recipient_delimiter are expanded.")
     public static let localCommandShell = Parameter.string(
         "local_command_shell", "", programs: "local",
-        "A program that is given a delivery command as its last argument; empty runs the command itself, without a shell.")
+        "A program that is given a delivery command as its last argument; empty runs the command itself, and by /bin/sh where it has characters of the shell."
+    )
     public static let mailboxSizeLimit = Parameter.integer(
         "mailbox_size_limit", "51200000", in: ParameterBounds.size, unit: "bytes", programs: "local",
         "How large a mailbox or a file may become; 0 for no limit.")

@@ -82,7 +82,8 @@ extension Parameters {
         "The reply code for a bare newline where it is rejected.")
     public static let smtpdForbidBareNewlineExclusions = Parameter.list(
         "smtpd_forbid_bare_newline_exclusions", "$mynetworks", programs: "smtpd",
-        "Clients to which smtpd_forbid_bare_newline does not apply.")
+        "Clients that are neither refused nor noted for a bare newline.",
+        discussion: "Unlike in Postfix, also their messages end at CR LF . CR LF only, unless smtpd_forbid_bare_newline is no.")
     public static let smtpdForbidUnauthPipelining = Parameter.flag(
         "smtpd_forbid_unauth_pipelining", true, programs: "smtpd", "Whether a client that sends commands before it may is disconnected.")
     public static let smtpdForbiddenCommands = Parameter.list(

@@ -101,9 +101,16 @@ struct MasterConfiguration: Sendable {
     ) throws(SystemError) -> [Endpoint] {
         switch entry.type {
         case .unix:
-            let path = "\(main[Parameters.queueDirectory])/\(entry.isPrivate ? "private" : "public")/\(entry.service)"
-            _ = try SocketAddress.unix(path)  // refuses one that is too long
-            return [.unix(path)]
+            var directories = [entry.isPrivate ? "private" : "public"]
+            // smtpd reaches it as network_owner, who may enter `private` but not `public`: there are the set-gid commands' sockets.
+            if entry.command == "cleanup" && !entry.isPrivate { directories.append("private") }
+            var endpoints: [Endpoint] = []
+            for directory in directories {
+                let path = "\(main[Parameters.queueDirectory])/\(directory)/\(entry.service)"
+                _ = try SocketAddress.unix(path)  // refuses one that is too long
+                endpoints.append(.unix(path))
+            }
+            return endpoints
         case .inet: return try interfaces.endpoints(host: entry.inetHost, port: entry.inetPort, resolve)
         }
     }

@@ -40,7 +40,7 @@ public final class SMTPServerService: ServiceHandler {
         serviceName = context.options.serviceName.isEmpty ? "smtp" : context.options.serviceName
         let configuration = context.configuration
         queue = QueueConnection(
-            path: context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false),
+            path: context.socket(configuration[Parameters.cleanupServiceName]),
             patienceInSeconds: configuration[Parameters.ipcTimeout])
         names = DNSLookup(
             ResolverConnection(

@@ -84,4 +84,11 @@ import Testing
         _ = try test.deliver("list")
         #expect(test.longWork == 2)
     }
+
+    @Test func nobodyWantsWhatGoesToTheNullDevice() throws {
+        let test = try TestSurroundings()
+        test.aliases["devnull"] = "/dev/null"
+        let outcome = try #require(try test.deliver("devnull").first)
+        #expect(outcome.action == .delivered && outcome.reason == "delivered to file: /dev/null")
+    }
 }
