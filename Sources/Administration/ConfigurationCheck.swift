@@ -174,6 +174,14 @@ struct ConfigurationCheck {
             func problem(_ text: String) -> ConfigurationProblem {
                 ConfigurationProblem(file: masterPath, line: entry.line, text: "the service \(entry.service): \(text)")
             }
+            if entry.isNeedless {
+                warnings.append(problem("\(entry.command) is not needed here, and left alone"))
+                continue
+            }
+            if entry.isChrooted {
+                errors.append(problem("chroot: y cannot be in this version, because programs reach each other by path; write n"))
+                continue
+            }
             let program = main[Parameters.daemonDirectory] + "/" + entry.command
             guard (try? Files.exists(program)) != false else {
                 errors.append(problem("there is no program \(program)"))

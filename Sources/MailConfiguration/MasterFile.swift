@@ -40,6 +40,17 @@ public struct MasterEntry: Hashable, Sendable {
     /// The port or port name of an inet service.
     public var inetPort: String { Self.splitInet(service)?.port ?? service }
 
+    /// Whether it is a service of Postfix that has no part in Martlet, because another program does its work (`rewrite`: cleanup and qmgr; `tlsmgr`:
+    /// each program; `showq`: qmgr ...). A master.cf of Postfix may name it; it is left alone.
+    public var isNeedless: Bool {
+        let words = [
+            "tlsmgr", "trivial-rewrite", "proxymap", "scache", "anvil", "showq", "flush", "verify", "postlogd", "tlsproxy", "dnsblog",
+            "error",
+            "discard",
+        ]
+        return words.contains(command)
+    }
+
     static func splitInet(_ name: String) -> (host: String, port: String)? {
         guard let colon = name.lastIndex(of: ":") else { return name.isEmpty ? nil : ("", name) }
         var host = name[..<colon]

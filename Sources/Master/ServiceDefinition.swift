@@ -77,7 +77,7 @@ struct MasterConfiguration: Sendable {
         let directory = snapshot.directory
         let interfaces = InternetInterfaces(main)
         var services: [ServiceDefinition] = []
-        for entry in master.entries {
+        for entry in master.entries where !entry.isNeedless {
             func problem(_ text: String) {
                 problems.append(ConfigurationProblem(file: directory + "/master.cf", line: entry.line, text: text))
             }

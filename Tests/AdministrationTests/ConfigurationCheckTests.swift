@@ -46,6 +46,26 @@ import Testing
         #expect(check.warnings == [])
     }
 
+    @Test func servicesOfPostfixThatAreNotNeededAreLeftAlone() throws {
+        let instance = try Instance()
+        try good(instance)
+        let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
+        try instance.write(
+            "master.cf", master + "tlsmgr unix - - n 1000? 1 tlsmgr\nrewrite unix - - n - - trivial-rewrite\n")
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        #expect(check.errors == [])
+        #expect(check.warnings.filter { $0.text.hasSuffix("is not needed here, and left alone") }.map(\.line) == [8, 9])
+    }
+
+    @Test func aRootDirectoryOfItsOwnIsRefused() throws {
+        let instance = try Instance()
+        try good(instance)
+        let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
+        try instance.write("master.cf", master + "127.0.0.1:2525 inet n y y - 1 smtp\n")
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        #expect(check.errors.map(\.line) == [8] && check.errors.allSatisfy { $0.text.contains("chroot") })
+    }
+
     @Test func everythingThatIsWrongIsFoundAtOnce() throws {
         let instance = try Instance()
         try good(instance)
