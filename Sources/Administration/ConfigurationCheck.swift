@@ -12,6 +12,8 @@ struct ConfigurationCheck {
     private(set) var warnings: [ConfigurationProblem] = []
     private(set) var main: Configuration?
     let directory: String
+    /// Whether every entry of master.cf could be read: else a service that seems to be missing may be one of the others.
+    private var isMasterWhole = true
 
     var mainPath: String { directory + "/main.cf" }
     var masterPath: String { directory + "/master.cf" }
@@ -22,8 +24,20 @@ struct ConfigurationCheck {
     init(directory: String, isRoot: Bool = Privileges.isRoot, asksPrograms: Bool? = nil) {
         self.directory = directory
         var master: MasterFile?
-        do throws(ConfigurationErrors) { main = try Configuration.load(directory: directory) } catch { errors += error.problems }
-        do throws(ConfigurationErrors) { master = try MasterFile.load(directory: directory) } catch { errors += error.problems }
+        // One mistake does not hide the next: a value that is wrong counts as its default from here on, an entry that is wrong as absent.
+        do throws(ConfigurationErrors) {
+            main = try Configuration.load(directory: directory)
+        } catch {
+            errors += error.problems
+            main = try? Configuration.load(directory: directory, overrides: ConfigurationCheck.defaults(for: error.problems))
+        }
+        do throws(ConfigurationErrors) {
+            master = try MasterFile.load(directory: directory)
+        } catch {
+            errors += error.problems
+            isMasterWhole = false
+            if let bytes = try? Files.contents(of: masterPath) { master = MasterFile.read(bytes: bytes, file: masterPath).file }
+        }
         checkModes()
         if let main {
             warnings += main.warnings
@@ -35,6 +49,14 @@ struct ConfigurationCheck {
             checkQueueLayout(main, isRoot: isRoot)
             if isRoot { checkRights(main) }
             if let master { checkServices(master, main, asksPrograms: asksPrograms ?? (isRoot || isOwner(main))) }
+        }
+    }
+
+    /// The defaults of the parameters that problems are about (their texts begin with the name).
+    private static func defaults(for problems: [ConfigurationProblem]) -> Configuration.Overrides {
+        problems.compactMap { problem in
+            let name = String(problem.text.prefix { $0 != ":" })
+            return Parameters.byName[name].map { (name: name, value: $0.defaultText) }
         }
     }
 
@@ -198,6 +220,7 @@ struct ConfigurationCheck {
                 for wrong in error.problems where wrong.file.isEmpty { errors.append(problem("-o \(wrong.text)")) }
             }
         }
+        guard isMasterWhole else { return }
         let services = Set(master.entries.map(\.service))
         let needed = [
             Parameters.cleanupServiceName, Parameters.bounceServiceName, Parameters.queueServiceName, Parameters.pickupServiceName,

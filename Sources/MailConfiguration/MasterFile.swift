@@ -70,6 +70,13 @@ public struct MasterFile: Hashable, Sendable {
     }
 
     static func parse(bytes: [UInt8], file: String) throws(ConfigurationErrors) -> MasterFile {
+        let (whole, problems) = read(bytes: bytes, file: file)
+        if !problems.isEmpty { throw ConfigurationErrors(problems) }
+        return whole
+    }
+
+    /// The entries that can be read, and every error: for who goes on looking for more of them.
+    public static func read(bytes: [UInt8], file: String) -> (file: MasterFile, problems: [ConfigurationProblem]) {
         var entries: [MasterEntry] = []
         var problems: [ConfigurationProblem] = []
         var seen: [String: Int] = [:]
@@ -86,8 +93,7 @@ public struct MasterFile: Hashable, Sendable {
             }
             problems += parser.problems
         }
-        if !problems.isEmpty { throw ConfigurationErrors(problems) }
-        return MasterFile(entries: entries)
+        return (MasterFile(entries: entries), problems)
     }
 }
 
