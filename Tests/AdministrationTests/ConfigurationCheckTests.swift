@@ -71,9 +71,11 @@ import Testing
         try good(instance)
         let main = String(decoding: try Files.contents(of: instance.path + "/main.cf"), as: UTF8.self)
         try instance.write(
-            "main.cf", main + "message_size_limit = 10MB\nrelayhost = [broken\ntransport_maps = lmdb:/nowhere/table\nmesage_size_limit = 1\n")
+            "main.cf",
+            main + "message_size_limit = 10MB\nrelayhost = [broken\ntransport_maps = lmdb:/nowhere/table\nmesage_size_limit = 1\n")
         try instance.write(
-            "master.cf", "cleanup unix n - n - 1\nqmgr unix n - n - 1 nomgr\nbounce unix - - n - 1 bounce -o smtpd_timeout=never\n")
+            "master.cf",
+            "cleanup unix n - n - 1\nqmgr unix n - n - 1 nomgr\nbounce unix - - n - 1 bounce -o smtpd_timeout=never\n")
         let check = ConfigurationCheck(directory: instance.path, isRoot: false)
         #expect(check.errors.filter { $0.file.hasSuffix("main.cf") }.map(\.line).sorted() == [5, 6, 7])
         #expect(check.errors.filter { $0.file.hasSuffix("master.cf") }.map(\.line) == [1, 2, 3])
