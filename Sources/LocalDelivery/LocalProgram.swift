@@ -1,4 +1,5 @@
-// local(8): the delivery agent of this host. One thread, one request at a time; master starts more processes for more of them.
+// local(8): the delivery agent of this host. One thread; the requests that are there are done in one go
+// (RequestBatch); master starts more processes for more of them.
 //
 // It keeps root's rights because it becomes the recipient for each delivery. It reads a request from qmgr and the message through a passed
 // descriptor, opens no queue file by name, and never talks to a network.
