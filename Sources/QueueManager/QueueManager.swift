@@ -13,6 +13,7 @@ import MailLog
 import MailModel
 import MailQueue
 import NIOCore
+import NIOPosix
 import Scheduling
 import ServiceKit
 import SystemKit
@@ -46,6 +47,12 @@ final class QueueManager {
     private var nextSource = 0
     private var shares: ActiveShares
     private var isFeedingLater = false
+    /// Reads files for listings.
+    lazy var listingPool: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        return pool
+    }()
     /// Messages read in one go, so that a thousand that are due at once do not stop everything else.
     private static let feedBatch = 64
     private(set) var isDraining = false

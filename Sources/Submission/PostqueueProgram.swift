@@ -91,7 +91,11 @@ public enum PostqueueProgram {
             if action == .list || action == .listJSON, let offline = OfflineQueue(queueDirectory: queueDirectory) {
                 CommandSurroundings.say("postqueue: warning: Mail system is down -- accessing queue directly (\(error))")
                 var listing = Listing(asJSON: action == .listJSON)
-                offline.visit { listing.add($0) }
+                do throws(SystemError) {
+                    try offline.visit { listing.add($0) }
+                } catch {
+                    throw CommandFailure(.temporaryFailure, "\(error)")
+                }
                 return listing.finish()
             }
             throw CommandFailure(.unavailable, "Queue report unavailable - mail system is down (\(error))")
@@ -111,13 +115,18 @@ public enum PostqueueProgram {
         let stream = connection.open()
         try connection.send(QueueManagerFrame.list, stream: stream)
         var listing = Listing(asJSON: asJSON)
-        while let frame = try connection.receive(), frame.type != MultiplexerFrame.end {
-            guard frame.type == QueueManagerFrame.entry, let entry = try? QueueEntry(decoding: frame.payload[...]) else {
-                throw .violation("frame type \(frame.type) in a listing")
+        while true {
+            guard let frame = try connection.receive() else { throw .broken("closed in the middle of a listing") }
+            if frame.type == MultiplexerFrame.end { return listing.finish() }
+            guard frame.type == QueueManagerFrame.entries else { throw .violation("frame type \(frame.type) in a listing") }
+            do throws(ByteDecodingError) {
+                var entries: [QueueEntry] = []
+                try QueueEntry.forEach(in: frame.payload) { entries.append($0) }
+                listing.add(entries)
+            } catch {
+                throw .violation("\(error)")
             }
-            listing.add(entry)
         }
-        listing.finish()
     }
 
     private static func flush(_ connection: BlockingIPCConnection, _ selection: QueueCommand.Selection) throws(IPCError) {
@@ -141,15 +150,19 @@ private struct Listing {
 
     init(asJSON: Bool) { self.asJSON = asJSON }
 
-    mutating func add(_ entry: QueueEntry) {
-        if asJSON {
-            output.write(QueueListing.json(entry) + "\n")
-        } else {
-            if count == 0 { output.write(QueueListing.heading + "\n") }
-            output.write(QueueListing.text(entry, date: Self.date))
+    /// Writes some messages at once, so that the first ones are seen while the others are read.
+    mutating func add(_ entries: [QueueEntry]) {
+        for entry in entries {
+            if asJSON {
+                output.write(QueueListing.json(entry) + "\n")
+            } else {
+                if count == 0 { output.write(QueueListing.heading + "\n") }
+                output.write(QueueListing.text(entry, date: Self.date))
+            }
+            count += 1
+            bytes &+= entry.size
         }
-        count += 1
-        bytes &+= entry.size
+        output.flush()
     }
 
     mutating func finish() {
@@ -173,8 +186,13 @@ private struct StandardOutput {
     }
 
     mutating func flush() {
-        // A reader that went away (`mailq | head`) is no failure.
-        try? FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(buffer) }
+        do throws(SystemError) {
+            try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(buffer) }
+        } catch {
+            // A reader that went away (`mailq | head`) is no failure, and nobody needs the rest.
+            if error.isBrokenPipe { ProcessSpawn.exit(CommandStatus.ok.rawValue) }
+            CommandSurroundings.fail("postqueue", CommandFailure(.ioError, "\(error)"), configuration: nil)
+        }
         buffer.removeAll(keepingCapacity: true)
     }
 }
