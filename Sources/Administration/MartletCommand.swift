@@ -14,7 +14,7 @@ public struct MartletCommand: ParsableCommand {
         commandName: "martlet", abstract: "Administer the Martlet mail system.", version: "Martlet \(MartletVersion.current)",
         subcommands: [
             StartCommand.self, StopCommand.self, ReloadCommand.self, StatusCommand.self, CheckCommand.self, FlushCommand.self,
-            QueueCommands.self, ConfigCommand.self, MapCommands.self,
+            QueueCommands.self, ConfigCommand.self, MapCommands.self, ImportCommand.self,
         ])
 
     public init() {}

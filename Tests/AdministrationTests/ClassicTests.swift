@@ -1,6 +1,7 @@
 // Postfix's command names: their options, lines and tables. What they print as a whole is compared with Postfix's own in
 // Tests/SystemTests/test_classic.py.
 
+import MailConfiguration
 import MailModel
 import Testing
 
@@ -37,7 +38,7 @@ import Testing
         ("smtp inet n - y - - smtpd", "smtp       inet  n       -       y       -       -       smtpd"),
         (
             "127.0.0.1:10025 inet n - n - - smtpd -o a=b -v",
-            "127.0.0.1:10025 inet n  -       n       -       -       smtpd\n    -o a=b\n    -v"
+            "127.0.0.1:10025 inet n   -       n       -       -       smtpd\n    -o a=b\n    -v"
         ),
         (
             "x unix - n n - - pipe\n  flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}",
@@ -96,7 +97,9 @@ import Testing
 
     @Test func parentsCountTheirSubdomains() {
         var shape = QueueShape(countsParents: true, minimumSubdomains: 2, now: 0)
-        for name in ["a.example.org", "b.example.org", "b.example.org", "x.y.test"] { shape.add(address: MailAddress("u@\(name)"), arrival: 0) }
+        for name in ["a.example.org", "b.example.org", "b.example.org", "x.y.test"] {
+            shape.add(address: MailAddress("u@\(name)"), arrival: 0)
+        }
         let rows = shape.table().split(separator: "\n").dropFirst().map { $0.split(separator: " ").prefix(2).joined(separator: " ") }
         #expect(rows == ["TOTAL 4", ".example.org 3", "b.example.org 2", "x.y.test 1", "a.example.org 1"])
     }

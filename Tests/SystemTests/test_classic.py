@@ -110,7 +110,7 @@ def test_postconf_edits_main_cf(pair):
     compare(
         pair,
         [
-            ["postconf", "-e", "relayhost = [c]:587"], ["postconf", "-e", "new_one=1", "mail_name = A B  C"], ["postconf", "relayhost="],
+            ["postconf", "-e", "relayhost = [c]:587"], ["postconf", "-e", "new_one=1"], ["postconf", "-e", "mail_name = A B  C"], ["postconf", "relayhost="],
             ["postconf", "mydestination = a, b"], ["postconf", "-e", "virtual_alias_maps=texthash:/etc/x", "alias_maps = $virtual_alias_maps"],
             "postconf -# relayhost", "postconf -X new_one nosuch", "postconf -# mydestination mine", "postconf -e relayhost=z", "postconf -e foo",
             "postconf -e =x", "postconf -e", "postconf -X", "postconf -#", "postconf -X a=b", "postconf -# a=b", ["postconf", "-e", "a\n=b"],

@@ -44,7 +44,9 @@ enum PostcatCommand {
         for _ in 0..<2 {
             for directory in [QueueDirectory.incoming, .deferred, .hold, .maildrop, .corrupt] {
                 do throws(SystemError) {
-                    if try Files.exists(directories.path(directory, id)) { return (directories.path(directory, id), "\(directory.name)/\(id.text)") }
+                    if try Files.exists(directories.path(directory, id)) {
+                        return (directories.path(directory, id), "\(directory.name)/\(id.text)")
+                    }
                 } catch {
                     throw ClassicFailure("open queue file \(word): \(error.reason)")
                 }
@@ -118,7 +120,10 @@ private struct QueueFilePrinter {
     private func printEnvelope(_ envelope: Envelope, states: [RecipientState]?, _ header: QueueFileHeader?, _ label: String) {
         output.line("*** ENVELOPE RECORDS \(label) ***")
         if let header {
-            let numbers = [header.contentLength, header.contentOffset, UInt64(header.recipientCount), 0, header.contentLength, envelope.isSMTPUTF8 ? 1 : 0]
+            let numbers = [
+                header.contentLength, header.contentOffset, UInt64(header.recipientCount), 0, header.contentLength,
+                envelope.isSMTPUTF8 ? 1 : 0,
+            ]
             output.line("message_size: " + numbers.map { padded(String($0), to: 15) }.joined(separator: " "))
         }
         if states != nil { output.line("message_arrival_time: \(Self.date(envelope.arrival))") }

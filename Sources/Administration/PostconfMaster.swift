@@ -75,7 +75,9 @@ struct PostconfMaster {
             }
             if !isFound && !requests.isEmpty { session.warn("unmatched request: \"\(request.word)\"") }
         }
-        Self.warnOfUnused(text.entries, session: session) { Parameters.byName[$0] != nil || TransportParameter.transport(inName: $0) != nil }
+        Self.warnOfUnused(text.entries, session: session) {
+            Parameters.byName[$0] != nil || TransportParameter.transport(inName: $0) != nil
+        }
         return 0
     }
 

@@ -26,7 +26,9 @@ enum QueueShapeCommand {
         }
         if options.has("h") { throw ClassicFailure("usage: \(session.name) \(usage)", status: 255) }
         if let directory = options.argument(of: "c") { session.directory = directory }
-        func number(_ letter: Character, above least: Int) -> Int? { options.argument(of: letter).flatMap(Int.init).flatMap { $0 > least ? $0 : nil } }
+        func number(_ letter: Character, above least: Int) -> Int? {
+            options.argument(of: letter).flatMap(Int.init).flatMap { $0 > least ? $0 : nil }
+        }
         var shape = QueueShape(
             bucketCount: min(number("b", above: 0) ?? 10, 1000), bucketMinutes: min(number("t", above: 0) ?? 5, 1 << 20),
             isLinear: options.has("l"), countsParents: options.has("p"), minimumSubdomains: number("m", above: 0) ?? 5,
