@@ -112,21 +112,9 @@ public enum PostqueueProgram {
     }
 
     private static func list(_ connection: BlockingIPCConnection, asJSON: Bool) throws(IPCError) {
-        let stream = connection.open()
-        try connection.send(QueueManagerFrame.list, stream: stream)
         var listing = Listing(asJSON: asJSON)
-        while true {
-            guard let frame = try connection.receive() else { throw .broken("closed in the middle of a listing") }
-            if frame.type == MultiplexerFrame.end { return listing.finish() }
-            guard frame.type == QueueManagerFrame.entries else { throw .violation("frame type \(frame.type) in a listing") }
-            do throws(ByteDecodingError) {
-                var entries: [QueueEntry] = []
-                try QueueEntry.forEach(in: frame.payload) { entries.append($0) }
-                listing.add(entries)
-            } catch {
-                throw .violation("\(error)")
-            }
-        }
+        try connection.listQueue { listing.add($0) }
+        listing.finish()
     }
 
     private static func flush(_ connection: BlockingIPCConnection, _ selection: QueueCommand.Selection) throws(IPCError) {

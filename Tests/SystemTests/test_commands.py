@@ -231,7 +231,7 @@ def test_the_queue_is_listed_while_the_system_is_down(waiting):
     result = host.martlet("queue", "list", check=0)
     assert b"Mail system is down -- accessing queue directly" in result.stderr
     down = result.stdout.decode().splitlines()
-    assert down == [line for line in up if "Connection refused" not in line]
+    assert down == up
     entry = json.loads(only(host.command("postqueue", "-j", check=0).stdout.decode().splitlines()))
     assert entry["queue_id"] == queue_id and entry["queue_name"] == "deferred" and len(entry["recipients"]) == 2
     assert host.command("postqueue", "-f").returncode == 69
