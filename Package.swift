@@ -129,6 +129,11 @@ let package = Package(
         program("postqueue", ["Submission"]),
         program("martlet", ["Administration"]),
 
+        // the same daemons in one file, for packages: one copy of the code on disk and in memory (ARCHITECTURE.md, "The package")
+        program(
+            "suite",
+            ["Master", "SMTPServer", "Cleanup", "QueueManager", "SMTPClient", "LocalDelivery", "Bounce", "Pickup", "Resolver", "ServiceKit"]),
+
         // tests
         tests("ArchitectureTests", ["SystemKit"]),
         tests("SystemKitTests", ["SystemKit"]),
