@@ -3,11 +3,11 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 SWIFT_FLAGS ?= --explicit-target-dependency-import-check error
-BUILD_PACKAGES := build-essential pkg-config libsystemd-dev libunbound-dev libevent-dev liblmdb-dev libcdb-dev libpcre2-dev
+BUILD_PACKAGES := build-essential pkg-config libunbound-dev libevent-dev liblmdb-dev libcdb-dev libpcre2-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) tinycdb ldnsutils mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps python3 python3-venv openssl strace \
 	e2fsprogs xfsprogs mount util-linux systemd
 # What makes a package, and what tests one.
-DEB_PACKAGES := $(BUILD_PACKAGES) debhelper devscripts dpkg-dev lintian po-debconf
+DEB_PACKAGES := $(BUILD_PACKAGES) chrpath debhelper devscripts dpkg-dev lintian po-debconf
 DEBIAN_TEST_PACKAGES := debootstrap systemd-container piuparts util-linux mount
 # Optimized across modules and with the Swift library linked in: a quarter less CPU a message than plain release. Debian's hardening flags:
 # what dpkg-buildflags has for the compiler but for names of directories; for the linker also relocations that are packed and libraries

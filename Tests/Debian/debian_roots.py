@@ -35,8 +35,9 @@ def run(*command, **options):
 def in_root(root, *command, stdin=None, check=True):
     """A command in a root that is not booted. Services are not started there (policy-rc.d)."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "HOME": "/root"}
-    wrapper = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"]
-    script = f'mount --make-rprivate / && mount -t proc proc "{root}/proc" && mount -t tmpfs tmpfs "{root}/run" && exec chroot "{root}" "$@"'
+    wrapper = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c"]
+    mounts = [f'mount -t proc proc "{root}/proc"', f'mount -t tmpfs tmpfs "{root}/run"', f'mount --bind /dev/pts "{root}/dev/pts"']
+    script = " && ".join(["hostname mail", "mount --make-rprivate /", *mounts, f'exec chroot "{root}" "$@"'])
     result = subprocess.run(
         [*wrapper, script, "sh", *command], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
@@ -47,6 +48,7 @@ def in_root(root, *command, stdin=None, check=True):
 
 def _finish(root):
     (root / "etc/apt/apt.conf.d/99martlet").write_text('APT::Keep-Downloaded-Packages "true";\nAcquire::Retries "3";\n')
+    (root / "etc/dpkg/dpkg.cfg.d/martlet").write_text("force-unsafe-io\n")
     (root / "etc/hostname").write_text("mail\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 mail.debian.test mail\n::1 localhost\n")
 
@@ -82,7 +84,7 @@ def bare():
         _finish(root)
         _install(root, LIBRARIES)
 
-    return _made("bare", f"{SUITE} {MIRROR} {BASE} {LIBRARIES} 1", make)
+    return _made("bare", f"{SUITE} {MIRROR} {BASE} {LIBRARIES} 2", make)
 
 
 def full():

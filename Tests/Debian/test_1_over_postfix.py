@@ -37,7 +37,7 @@ def test_the_service_runs(server):
     assert server.property("ActiveState") == "active"
     assert server.property("SubState") == "running"
     assert server.systemctl("is-enabled", "martlet").output.strip() == "enabled"
-    assert server.run("martlet", "check").output == ""
+    assert server.run("martlet", "check").errors.strip() == "martlet: no errors in /etc/martlet"
 
 
 def test_the_paths_of_policy_11_6(server):
@@ -76,7 +76,7 @@ def test_rmail_takes_the_sender_from_the_from_lines(server):
         "From: carol@away.test\\nSubject: by uucp\\n\\nHello\\n' | rmail alice"
     )
     message = server.wait_for_mail("alice", "Subject: by uucp")
-    assert re.match(r"From \S*far!away!carol", message), message
+    assert re.match(r"From \S*away!carol@far ", message), message
     assert server.run("rmail", check=False).status == 64
 
 

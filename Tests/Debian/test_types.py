@@ -32,11 +32,11 @@ def install(fresh, package, kind, answers):
 def test_a_type(fresh, package, kind):
     answers, wanted = TYPES[kind]
     said = install(fresh, package, kind, answers)
-    assert "error" not in said.lower().replace("use of uninitialized", ""), said
+    assert "martlet: no errors in /etc/martlet" in said
     for name, value in wanted.items():
         assert in_root(fresh.root, "martlet", "config", "-h", name).stdout.strip() == value, name
     # It is right, it is short, and all that it needs is there.
-    assert in_root(fresh.root, "martlet", "check").stdout.strip() == ""
+    assert in_root(fresh.root, "martlet", "check").stdout.strip() == "martlet: no errors in /etc/martlet"
     text = (fresh.root / "etc/martlet/main.cf").read_text()
     assert kind in text and len(text.splitlines()) < 60
     assert (fresh.root / "etc/mailname").read_text().strip() == answers.get("mailname", "mail.debian.test")
