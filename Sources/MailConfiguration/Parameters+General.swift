@@ -9,7 +9,8 @@ extension Parameters {
         "mail_name", "Martlet", programs: "smtpd cleanup bounce smtp local",
         "The name of the mail system, in the greeting, Received fields and notices.")
     public static let mailVersion = Parameter.string(
-        "mail_version", MartletVersion.current, programs: "smtpd", "The version of the mail system, for use in other parameters as $mail_version.")
+        "mail_version", MartletVersion.current, programs: "smtpd",
+        "The version of the mail system, for use in other parameters as $mail_version.")
     public static let compatibilityLevel = Parameter.string(
         "compatibility_level", "3.6", programs: "martlet",
         "Accepted for Postfix configurations; Martlet always has the newest safe defaults.")

@@ -99,10 +99,10 @@ class Container:
 
     def run(self, *command, user=None, stdin=None, check=True, environment=None, timeout=120):
         """A command in the container; raises where it fails unless `check` is false."""
-        inside = ["nsenter", f"--target={self.init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/", "--"]
+        inside = ["nsenter", f"--target={self.init}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--"]
         variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/root",
                      "DEBIAN_FRONTEND": "noninteractive", "TERM": "dumb", **(environment or {})}
-        inside += ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+        inside += ["env", "--chdir=/", "-i", *(f"{name}={value}" for name, value in variables.items())]
         if user:
             inside += ["runuser", "-u", user, "--", "env", f"HOME=/home/{user}", f"USER={user}", f"LOGNAME={user}"]
         result = subprocess.run([*inside, *command], input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout)

@@ -17,7 +17,7 @@ BASE = "systemd,systemd-sysv,dbus,udev,procps,iproute2"
 # What the package itself needs; ca-certificates and the like are recommendations and stay away.
 LIBRARIES = "libunbound8 liblmdb0 libcdb1 libpcre2-8-0 libevent-2.1-7 libseccomp2 libcap-ng0 debconf"
 CLIENTS = (
-    "postfix bsd-mailx cron at git git-email php-cli python3 python3-systemd pflogsumm fail2ban man-db bash-completion libcap2-bin"
+    "postfix bsd-mailx cron at git git-email libmailtools-perl php-cli python3 python3-systemd pflogsumm fail2ban man-db bash-completion libcap2-bin"
 )
 ANSWERS = """\
 postfix postfix/main_mailer_type select Local only
@@ -97,7 +97,7 @@ def full():
         # For the way back; apt finds it here without a network.
         in_root(root, "sh", "-c", "cd /var/cache/apt/archives && apt-get download postfix")
 
-    return _made("full", f"{below.name} {CLIENTS} {ANSWERS} 1", make)
+    return _made("full", f"{below.name} {CLIENTS} {ANSWERS} 2", make)
 
 
 class Overlay:
