@@ -87,10 +87,10 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
+        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed. (One that comes two
+        // scans later still finds no file at its delivery, and is forgotten.)
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
-        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed.
-        guard files.mayExist(id, in: .incoming) else { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id)
