@@ -53,6 +53,7 @@ let package = Package(
         // C
         .target(name: "CSystemKit"),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "CCDB", pkgConfig: "libcdb", providers: [.apt(["libcdb-dev"])]),
@@ -87,12 +88,12 @@ let package = Package(
         room(
             "ServiceKit",
             [
-                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd",
+                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd", "CSeccomp",
                 .product(name: "NIOTLS", package: "swift-nio"),
             ] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailConfiguration", "MailLog", "MailQueue"]),
+        room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "MailQueue", "MailIPC"]),
         room(
             "SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
@@ -170,7 +171,7 @@ let package = Package(
         tests(
             "QueueManagerTests",
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
-        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "MailQueue", "SystemKit"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),

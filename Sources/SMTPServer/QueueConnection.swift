@@ -17,8 +17,8 @@ final class QueueConnection: QueueDoor {
     /// How long an answer about free space is good.
     private static let spaceTime = TimeAmount.seconds(1)
 
-    init(path: String, patienceInSeconds: Int) {
-        client = IPCClient(path: path, protocol: .cleanup)
+    init(_ address: ServiceAddress, patienceInSeconds: Int) {
+        client = IPCClient(address, protocol: .cleanup)
         patience = .seconds(Int64(patienceInSeconds))
     }
 

@@ -25,11 +25,14 @@ final class LoopWatchdog: Sendable {
     private let interval: Int64
     private let state: Mutex<State>
 
-    /// - Parameter seconds: how long the loop may be silent.
-    init(seconds: Int, now: Int64) {
+    /// - Parameters:
+    ///   - seconds: how long the loop may be silent.
+    ///   - interval: how often it is asked, in microseconds; nil for what the limit suggests.
+    init(seconds: Int, interval: Int64? = nil, now: Int64) {
         limit = Int64(seconds) * 1_000_000
-        interval = max(1_000_000, limit / 3)
-        state = Mutex(State(askedAt: nil, nextQuestion: now + max(1_000_000, limit / 3)))
+        let interval = interval ?? max(1_000_000, limit / 3)
+        self.interval = interval
+        state = Mutex(State(askedAt: nil, nextQuestion: now + interval))
     }
 
     /// When ``check(now:)`` is to be called at the latest.

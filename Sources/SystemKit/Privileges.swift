@@ -17,8 +17,9 @@ public enum Privileges {
     /// Whether this program was started set-user-id or set-group-id (AT_SECURE): its environment and descriptors are the caller's.
     public static var isElevated: Bool { csk_is_elevated() != 0 }
 
-    /// Locks the process into a directory, with the working directory at its root.
+    /// Locks the process into a directory, with the working directory at its root. The time zone is read before.
     public static func chroot(to directory: String) throws(SystemError) {
+        SystemClock.loadTimeZone()
         try Files.changeDirectory(to: directory)
         try checked(directory.withCString { name in systemCall { Int(Glibc.chroot(name)) } }, "chroot", directory)
         try Files.changeDirectory(to: "/")
