@@ -75,21 +75,46 @@ struct MailboxBody: Sendable {
 
     init(_ form: MailboxForm) { self.form = form }
 
-    mutating func feed(_ content: some Collection<UInt8>) -> [UInt8] {
+    mutating func feed(_ content: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(content.count + 64)
         feed(content, into: &out)
         return out
     }
 
-    mutating func feed(_ content: some Collection<UInt8>, into out: inout [UInt8]) {
-        for byte in content {
-            if hasPendingCR {
-                hasPendingCR = false
-                if byte != UInt8(ascii: "\n") { put(UInt8(ascii: "\r"), into: &out) }
+    /// Text goes out in runs of whole lines; byte by byte only what is kept back: a CR, and the start of a line that may need its quote.
+    mutating func feed(_ content: [UInt8], into out: inout [UInt8]) {
+        content.withUnsafeBytes { bytes in
+            var index = 0
+            while index < bytes.count {
+                if hasPendingCR || (isAtLineStart && form.contains(.quoting)) {
+                    take(bytes[index], into: &out)
+                    index += 1
+                    continue
+                }
+                let end = ByteScanner.firstLineBreak(bytes, from: index, to: bytes.count)
+                if end > index {
+                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[index..<end]))
+                    isAtLineStart = false
+                    index = end
+                } else if bytes[index] == UInt8(ascii: "\r") && index + 1 < bytes.count && bytes[index + 1] == UInt8(ascii: "\n") {
+                    out.append(UInt8(ascii: "\n"))
+                    isAtLineStart = true
+                    index += 2
+                } else {
+                    take(bytes[index], into: &out)
+                    index += 1
+                }
             }
-            if byte == UInt8(ascii: "\r") { hasPendingCR = true } else { put(byte, into: &out) }
         }
+    }
+
+    private mutating func take(_ byte: UInt8, into out: inout [UInt8]) {
+        if hasPendingCR {
+            hasPendingCR = false
+            if byte != UInt8(ascii: "\n") { put(UInt8(ascii: "\r"), into: &out) }
+        }
+        if byte == UInt8(ascii: "\r") { hasPendingCR = true } else { put(byte, into: &out) }
     }
 
     /// The end of the message: a last line without end is ended.

@@ -6,6 +6,8 @@
 // NUL passes through. Nothing is buffered here but a count of CRs that wait for what follows them.
 // The decoder is total: any split of the input into chunks gives the same output (Tests hold it to that).
 
+import MailModel
+
 /// What happens to a line that ends in LF without CR (`smtpd_forbid_bare_newline`).
 public enum BareNewlinePolicy: String, Hashable, Sendable, CaseIterable {
     /// As Postfix before 3.9: it is a line end like any other, and `<LF>.<LF>` ends the data.

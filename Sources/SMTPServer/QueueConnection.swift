@@ -16,6 +16,7 @@ final class QueueConnection: QueueDoor {
 
     /// How long an answer about free space is good.
     private static let spaceTime = TimeAmount.seconds(1)
+    private var known = KnownRecipients()
 
     init(_ address: ServiceAddress, patienceInSeconds: Int) {
         client = IPCClient(address, protocol: .cleanup)
@@ -23,10 +24,13 @@ final class QueueConnection: QueueDoor {
     }
 
     func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String) {
+        if let verdict = known.verdict(on: recipient, now: .now()) { return (verdict, "") }
         do {
             let frame = try await client.request(CleanupFrame.checkRecipient, recipient.encoded, timeout: patience)
             guard frame.type == CleanupFrame.verdict else { return (nil, "unexpected answer of cleanup, type \(frame.type)") }
-            return (try RecipientVerdict(decoding: frame.payload[...]), "")
+            let verdict = try RecipientVerdict(decoding: frame.payload[...])
+            known.learn(verdict, on: recipient, now: .now())
+            return (verdict, "")
         } catch {
             return (nil, "\(error)")
         }

@@ -186,7 +186,9 @@ def main():
     base = loop_filesystem.mounted()
     if base is None and not options.no_loop and loop_filesystem.can_mount():
         most = max(options.deferred) if "deferred" in options.kinds.split() else 0
-        return loop_filesystem.run_inside(options.directory, gigabytes=8 + most * 5 // (1 << 20), inodes=200_000 + most * 5 // 4)
+        # Messages that wait between the two ends, and the mailboxes of a run; 5 KB for each deferred one.
+        small = 1 if options.messages <= 1000 else 4
+        return loop_filesystem.run_inside(options.directory, gigabytes=small + most * 5 // (1 << 20), inodes=200_000 + most * 5 // 4)
     # The first process of a namespace is not ended by a signal that it does not handle.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     temporary = None

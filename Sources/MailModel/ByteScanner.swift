@@ -3,13 +3,14 @@
 // Every byte of every message passes here once; a byte-wise loop over array slices would dominate the processor time of a receiver.
 
 /// Searches in bytes.
-enum ByteScanner {
-    private static let ones: UInt64 = 0x0101_0101_0101_0101
-    private static let highs: UInt64 = 0x8080_8080_8080_8080
+public enum ByteScanner {
+    @usableFromInline static let ones: UInt64 = 0x0101_0101_0101_0101
+    @usableFromInline static let highs: UInt64 = 0x8080_8080_8080_8080
 
     /// The index of the first CR or LF at or after `start`, or `end` where there is none. `start <= end <= bytes.count` is the caller's.
+    @inlinable
     @inline(__always)
-    static func firstLineBreak(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
+    public static func firstLineBreak(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
         var index = start
         // Proof of bounds: index + 8 <= end <= bytes.count before each load.
         while index + 8 <= end {
