@@ -48,12 +48,14 @@ extension Parameters {
     public static let jailDirectory = Parameter.string(
         "jail_directory", "$queue_directory/jail", required: true, programs: "master smtpd smtp resolver martlet",
         "The empty directory that is the root directory of programs with y in the column chroot of master.cf.",
-        discussion: "This parameter is new in Martlet. master makes it where it is missing; it must be empty and belong to root, and nobody "
+        discussion:
+            "This parameter is new in Martlet. master makes it where it is missing; it must be empty and belong to root, and nobody "
             + "else may write there.")
     public static let networkSeccomp = Parameter.flag(
         "network_seccomp", true, programs: "smtpd smtp resolver",
         "Whether the kernel refuses system calls that a program of the network has no use for.",
-        discussion: "This parameter is new in Martlet. Where the kernel or a container does not allow such a filter, the program says so in the "
+        discussion:
+            "This parameter is new in Martlet. Where the kernel or a container does not allow such a filter, the program says so in the "
             + "log and works without it.")
     public static let authorizedFlushUsers = Parameter.list(
         "authorized_flush_users", "static:anyone", programs: "postqueue martlet", "Who may flush the queue.")

@@ -59,7 +59,9 @@ final class ConnectionBroker {
             if bytes.isEmpty { return .closed }
             fullAt = max(fullAt, now) + Self.refill
             guard let request = try? BrokerRequest(decoding: bytes[...]) else { return .violation("a malformed request") }
-            guard let path = connections[request.service] else { return .violation("a request for \(request.service), which it may not reach") }
+            guard let path = connections[request.service] else {
+                return .violation("a request for \(request.service), which it may not reach")
+            }
             if !answer(request, path) { return .violation("it does not take its answers") }
         }
         return nil

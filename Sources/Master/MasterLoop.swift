@@ -196,7 +196,9 @@ final class MasterLoop {
         var allAnswer = true
         for child in children.values where child.isSilent(now: now, limit: 2 * interval) {
             allAnswer = false
-            if child.isNewlySilent() { log.warning("process \(child.command) pid \(child.pid) does not answer: the watchdog is not told of life") }
+            if child.isNewlySilent() {
+                log.warning("process \(child.command) pid \(child.pid) does not answer: the watchdog is not told of life")
+            }
         }
         return allAnswer
     }

@@ -17,7 +17,8 @@ enum PassedListeners {
         let count = count(
             pid: ProcessSpawn.environmentVariable("LISTEN_PID"), descriptors: ProcessSpawn.environmentVariable("LISTEN_FDS"),
             currentProcessID: ProcessSpawn.currentProcessID)
-        let names = ProcessSpawn.environmentVariable("LISTEN_FDNAMES")?.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let names = ProcessSpawn.environmentVariable("LISTEN_FDNAMES")?.split(separator: ":", omittingEmptySubsequences: false).map(
+            String.init)
         for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { ProcessSpawn.setEnvironmentVariable(name, nil) }
         var sockets: [PassedSocket] = []
         var problems: [String] = []

@@ -31,7 +31,8 @@ struct Acceptor {
         // Whose connections last for ever finds a change without a new one.
         var nextLook = listening == .programs && !FileWatch.ofProcess.isEmpty ? SystemClock.monotonic() + Acceptor.lookInterval : nil
         let dog = LoopWatchdog(
-            seconds: context.configuration[Parameters.daemonTimeout], interval: context.options.livenessInterval, now: SystemClock.monotonic())
+            seconds: context.configuration[Parameters.daemonTimeout], interval: context.options.livenessInterval,
+            now: SystemClock.monotonic())
         while true {
             let now = SystemClock.monotonic()
             room.expire(now: now)

@@ -119,7 +119,8 @@ struct SystemCallFilter {
 
     static let always = [
         // Files that are open
-        "read", "readv", "pread64", "preadv", "write", "writev", "close", "lseek", "_llseek", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "fcntl",
+        "read", "readv", "pread64", "preadv", "write", "writev", "close", "lseek", "_llseek", "fstat", "fstat64", "newfstatat", "fstatat64",
+        "statx", "fcntl",
         "fcntl64", "dup", "dup2", "dup3", "pipe", "pipe2",
         // Memory
         "brk", "munmap", "mremap", "madvise", "mincore",
@@ -129,19 +130,23 @@ struct SystemCallFilter {
         "sigaltstack", "signalfd4", "restart_syscall", "clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64",
         "clock_nanosleep", "clock_nanosleep_time64", "nanosleep", "gettimeofday", "time", "times", "membarrier", "getcpu",
         // Waiting
-        "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create", "timerfd_settime",
+        "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create",
+        "timerfd_settime",
         "timerfd_settime64", "timerfd_gettime", "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6", "pselect6_time64",
         // Sockets that are open
-        "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg",
+        "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg",
+        "sendmmsg",
         "recvmmsg", "recvmmsg_time64", "shutdown",
         // Facts
-        "getrandom", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32", "getegid32", "uname", "sysinfo", "getrlimit",
+        "getrandom", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32", "getegid32", "uname", "sysinfo",
+        "getrlimit",
         "ugetrlimit", "getrusage",
     ]
 
     /// For a program that is not jailed: tables are opened again when they change.
     static let fileReading = [
-        "open", "openat", "stat", "stat64", "lstat", "lstat64", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd",
+        "open", "openat", "stat", "stat64", "lstat", "lstat64", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64",
+        "getcwd",
         "statfs", "statfs64", "fstatfs", "fstatfs64", "flock", "fadvise64", "fadvise64_64",
     ]
 }

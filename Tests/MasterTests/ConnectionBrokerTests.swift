@@ -90,10 +90,12 @@ private final class Fixture {
         #expect(descriptors.isEmpty)
     }
 
-    @Test(arguments: [
-        ("too short", [1, 2, 3, 4]), ("too long", [1, 0, 0, 0, 0x52, 0]), ("very long", [UInt8](repeating: 0x52, count: 4000)),
-        ("an unknown letter", [1, 0, 0, 0, 0x4C]), ("a name", Array("local".utf8)), ("a service of another program", [1, 0, 0, 0, 0x43]),
-    ] as [(String, [UInt8])])
+    @Test(
+        arguments: [
+            ("too short", [1, 2, 3, 4]), ("too long", [1, 0, 0, 0, 0x52, 0]), ("very long", [UInt8](repeating: 0x52, count: 4000)),
+            ("an unknown letter", [1, 0, 0, 0, 0x4C]), ("a name", Array("local".utf8)),
+            ("a service of another program", [1, 0, 0, 0, 0x43]),
+        ] as [(String, [UInt8])])
     func whateverElseIsSaidIsTheEnd(what: String, bytes: [UInt8]) throws {
         let fixture = try Fixture()
         _ = try Sockets.send(bytes, over: fixture.child.rawValue)

@@ -33,16 +33,23 @@ class Installation(Instance):
             base, hostname,
             main={
                 "mail_owner": MAIL_OWNER, "network_owner": NETWORK_OWNER, "setgid_group": SUBMISSION_GROUP, "default_privs": NOBODY,
-                "command_directory": self.commands, **(main or {}),
+                **(main or {}),
             },
             **options,
         )
-        # The log is made by root, and written by all through descriptors that were opened as root.
         self.commands.mkdir()
         for name in ("postdrop", "postqueue"):
             shutil.copy(BIN / name, self.commands / name)
             os.chown(self.commands / name, 0, grp.getgrnam(SUBMISSION_GROUP).gr_gid)
             os.chmod(self.commands / name, 0o2755)
+
+    def configuration_for_users(self):
+        """The configuration with the set-group-id commands, for where they look for one: in /etc/martlet only."""
+        path = self.base / "etc-for-users"
+        shutil.copytree(self.config, path)
+        with (path / "main.cf").open("a") as file:
+            file.write(f"command_directory = {self.commands}\n")
+        return path
 
     def write_configuration(self):
         super().write_configuration()

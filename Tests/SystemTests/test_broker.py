@@ -70,8 +70,11 @@ try:
         ends()
     elif mode == "garbage":
         dice = random.Random(4)
-        for _ in range(200):
-            broker.send(dice.randbytes(dice.choice([0, 1, 4, 6, 100, 60000])))
+        try:
+            for _ in range(200):
+                broker.send(dice.randbytes(dice.choice([0, 1, 4, 6, 100, 60000])))
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # master has hung up already
         ends()
     elif mode == "descriptors":
         broker.sendmsg([struct.pack("<I", 1) + b"R"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 200))])
@@ -81,8 +84,8 @@ try:
         # As fast as it can, for longer than the allowance lasts; it takes its answers.
         broker.setblocking(False)
         sent = got = 0
-        while sent < 200:
-            readable, writable, _ = select.select([broker], [broker], [], 20)
+        while got < 200:
+            readable, writable, _ = select.select([broker], [broker] if sent < 200 else [], [], 20)
             if readable:
                 got += 1
                 for number in answer()[1]:

@@ -226,9 +226,10 @@ exec setpriv --reuid=daemon --regid=daemon --clear-groups env -i PATH=/usr/bin:/
 
 def test_postdrop_and_postqueue_work_for_an_ordinary_user_and_nothing_else_of_the_queue_does(installed, tmp_path):
     (tmp_path / "layers").mkdir()
+    configuration = installed.configuration_for_users()
 
     def as_user(*command, stdin=b""):
-        environment = {**os.environ, "LAYERS": str(tmp_path / "layers"), "CONFIG": str(installed.config)}
+        environment = {**os.environ, "LAYERS": str(tmp_path / "layers"), "CONFIG": str(configuration)}
         return subprocess.run(["unshare", "--mount", "sh", "-c", AS_USER, "sh", *map(str, command)], input=stdin, capture_output=True, env=environment, timeout=60)
 
     sent = as_user(BIN / "sendmail", "anna@sender.test", stdin=b"Subject: from daemon\n\nx\n")

@@ -56,7 +56,7 @@ class Manager:
             return None
 
         with self.changed:
-            assert self.changed.wait_for(find, PATIENCE), (key, value, self.said)
+            assert self.changed.wait_for(find, PATIENCE), (key, value, [m for _, m in self.said])
             return find()
 
     def start(self, host, sockets=(), names=(), watchdog=None):
@@ -126,7 +126,7 @@ def test_not_ready_while_the_queue_is_not_open(story, manager):
     host.set(service_throttle_time="1s")
     path = host.config / "master.cf"
     good = path.read_text()
-    path.write_text(good.replace("300 1 qmgr", "300 1 qmgr -o hash_queue_depth=nonsense -Z"))
+    path.write_text(good.replace("300 1 qmgr", "300 1 qmgr -Z"))
     manager.start(host)
     # It ends at once for its argument, again and again.
     host.wait_for_log("qmgr: bad command startup -- throttling", 2)
@@ -144,7 +144,7 @@ def test_a_bad_configuration_is_status_78_and_one_line(story, manager, name, tex
     manager.start(host)
     assert host.process.wait(PATIENCE) == 78
     _, message = manager.wait_for("STATUS")
-    assert re.match(rf"{host.config}/{name}, line \d+: ", message["STATUS"]), message
+    assert re.match(rf"{host.config}/{name}:\d+: ", message["STATUS"]), message
     host.process = None
 
 
@@ -246,4 +246,7 @@ def test_the_watchdog_hears_of_a_program_that_does_not_answer(story, manager):
         number = len(manager.said)
     finally:
         os.kill(stopped[0], signal.SIGCONT)
-    manager.wait_for("WATCHDOG", "1", number)
+    try:
+        manager.wait_for("WATCHDOG", "1", number)
+    except AssertionError:
+        raise AssertionError(host.explain()) from None
