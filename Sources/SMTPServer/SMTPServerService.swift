@@ -80,24 +80,13 @@ public final class SMTPServerService: ServiceHandler {
             log.warning("cannot serve \(address): \(error)")
             return
         }
-        slim(stream.channel)
+        stream.saveMemory()
         let client = ClientIdentity(name: await name(of: address), address: address, port: port)
         let server = stream.channel.localAddress?.ipAddress.map(ClientIdentity.canonical) ?? ""
         let session = ServerSession(
             transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: shared, log: log, client: client,
             serverAddress: server)
         await session.run(refusal: refusal(client, count))
-    }
-
-    /// An idle session holds what its channel holds: one small read buffer instead of several of the default size.
-    private func slim(_ channel: any Channel) {
-        do {
-            try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
-            try channel.syncOptions?.setOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 65536))
-        } catch {
-            log.warning("cannot set channel options: \(error)")
-        }
     }
 
     /// A reply in place of the greeting where the client has too many connections.

@@ -45,8 +45,14 @@ public final class StreamConnection {
     /// Takes what arrives, and the end, in place of ``read(deadline:)``: for a consumer that never waits.
     private var consumer: (bytes: (ByteBuffer) -> Void, end: (String?) -> Void)?
 
+    /// The first buffer, where NIO is not to use it again.
+    private var firstBuffer: ByteBuffer?
+    private var keepsFirstBuffer = false
+
     /// Bytes that may wait for a reader.
     private static let highWater = 65_536
+    /// What a connection between programs reads at a time.
+    private static let wholesale = 65_536
 
     fileprivate init(channel: any Channel) {
         self.channel = channel
@@ -117,9 +123,19 @@ public final class StreamConnection {
         return nil
     }
 
+    /// For one of thousands of sessions: while it waits it holds no buffer to read into.
+    public func saveMemory() {
+        keepsFirstBuffer = true
+        // Both fail only for a channel that is closed.
+        try? channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+        try? channel.syncOptions?.setOption(.recvAllocator, value: TransientReadBuffers())
+    }
+
     /// Hands everything that arrives to `bytes` at once, and tells `end` of the end, with the reason where it was no orderly one.
     func consume(bytes: @escaping (ByteBuffer) -> Void, end: @escaping (String?) -> Void) {
         consumer = (bytes, end)
+        // What is consumed at once leaves the buffer to the next read.
+        try? channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamConnection.wholesale))
         if received.readableBytes > 0 { bytes(takeReceived()) }
         if ended { end(failure) }
     }
@@ -232,6 +248,7 @@ public final class StreamConnection {
 
     fileprivate func didReceive(_ buffer: inout ByteBuffer) {
         if let consumer { return consumer.bytes(buffer) }
+        if keepsFirstBuffer && firstBuffer == nil { firstBuffer = buffer }
         if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
         if received.readableBytes >= StreamConnection.highWater && !isPaused { pause(true) }
         take(\.reader)?.resume()
