@@ -43,10 +43,12 @@ struct ListenerSet: ~Copyable {
 
     /// Closes those of the passed sockets that no service has taken, and names them.
     mutating func closeUnwanted() -> [String] {
-        let unwanted = passed.filter { socket in
-            !open.keys.contains { if case .inet(let address, _) = $0 { socket.serves(address) } else { false } }
+        func isWanted(_ socket: PassedSocket) -> Bool {
+            open.keys.contains { if case .inet(let address, _) = $0 { socket.serves(address) } else { false } }
         }
-        passed = []
+        let unwanted = passed.filter { !isWanted($0) }
+        // Those that have been wanted stay, although a reload may do without them: nobody else could bind the address for a later one.
+        passed = passed.filter(isWanted)
         return unwanted.map { "\($0.label) (\($0.address))" }
     }
 
@@ -120,5 +122,8 @@ struct ListenerSet: ~Copyable {
     }
 
     /// Closes everything.
-    mutating func close() { open = [:] }
+    mutating func close() {
+        open = [:]
+        passed = []
+    }
 }

@@ -61,7 +61,7 @@ import Testing
         let instance = try Instance()
         try good(instance)
         let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
-        try instance.write("master.cf", master + "other unix n y y - 1 cleanup\n127.0.0.1:2525 inet n y y - 1 smtpd\n")
+        try instance.write("master.cf", master + "other unix n y y - 1 cleanup\n127.0.0.1:2525 inet n y y - 1 smtp\n")
         let check = ConfigurationCheck(directory: instance.path, isRoot: false)
         #expect(check.errors.map(\.line) == [8] && check.errors.allSatisfy { $0.text.contains("chroot") })
     }

@@ -155,6 +155,46 @@ def test_each_process_has_what_it_needs_and_no_more(installed, receiver):
     assert owned == []
 
 
+def test_whoever_is_where_smtpd_is_finds_no_file_and_no_socket(installed, receiver):
+    """A process of our own with the root directory and the ids of a jailed one: what an intruder has who can do all that smtpd may."""
+    installed.send("phil@elsewhere.test", ["anna@sender.test"], "Subject: hello\n\nx\n")
+    paths = [installed.queue / place for place in ("private/cleanup", "private/smtp", "public/cleanup", "incoming", "maildrop", "pid/master.pid")]
+    paths += [installed.config / "main.cf", "/etc/passwd", "/proc/self/status", "../etc/passwd", "../../etc/passwd"]
+    pid = installed.children("smtpd")[0]
+    uid, gid = pwd.getpwnam(installation.NETWORK_OWNER)[2:4]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        found = []
+        try:
+            os.chroot(f"/proc/{pid}/root")
+            os.chdir("/")
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            found += os.listdir("/")
+            for path in map(str, paths):
+                for attempt in (lambda: os.open(path, os.O_RDONLY), lambda: os.stat(path), lambda: socket.socket(socket.AF_UNIX).connect(path)):
+                    try:
+                        attempt()
+                        found.append(path)
+                    except (FileNotFoundError, PermissionError):
+                        pass
+            try:
+                os.mkdir("/made")
+                found.append("/made")
+            except PermissionError:
+                pass
+        except BaseException as problem:
+            found.append(repr(problem))
+        os.write(writer, "\n".join(found).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as result:
+        assert result.read() == b""
+    os.waitpid(child, 0)
+
+
 def check_descriptors(host, process, files):
     """Nothing but descriptors without a name, the log (for appending), and files by their attributes only (O_PATH)."""
     queue_files = []

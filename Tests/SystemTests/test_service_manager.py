@@ -204,9 +204,18 @@ def test_a_reload_does_not_deafen_what_was_passed(story, manager):
     manager.start(host, [listener], ["smtp.socket"])
     number, _ = manager.wait_for("READY", "1")
     path = host.config / "master.cf"
-    path.write_text(path.read_text().replace(f"127.0.0.1:{host.port} inet", f"127.0.0.1:{free_port()} inet"))
+    before = path.read_text()
+    path.write_text(before.replace(f"127.0.0.1:{host.port} inet", f"127.0.0.1:{free_port()} inet"))
     host.process.send_signal(signal.SIGHUP)
     manager.wait_for("READY", "1", manager.wait_for("RELOADING", "1", number + 1)[0] + 1)
+    # What was taken out comes back.
+    number = manager.wait_for("READY", "1", len(manager.said) - 1)[0]
+    path.write_text(before)
+    host.process.send_signal(signal.SIGHUP)
+    _, message = manager.wait_for("READY", "1", number + 1)
+    assert message["STATUS"] == "running", host.log()
+    host.send("phil@sender.test", ["anna@sender.test"], "Subject: back\n\nx\n")
+    host.stop()
     # The service manager's own still takes connections.
     client = socket.create_connection(("127.0.0.1", host.port), 5)
     accepted, _ = listener.accept()
