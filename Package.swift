@@ -111,7 +111,8 @@ let package = Package(
         room(
             "Administration",
             [
-                "SystemKit", "MailModel", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "LookupTables", "AddressRouting",
+                "SystemKit", "MailModel", "InternetMessage", "MailConfiguration", "MailLog", "MailQueue", "MailIPC", "LookupTables",
+                "AddressRouting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -25,12 +25,9 @@ struct ConfigurationCheck {
         self.directory = directory
         var master: MasterFile?
         // One mistake does not hide the next: a value that is wrong counts as its default from here on, an entry that is wrong as absent.
-        do throws(ConfigurationErrors) {
-            main = try Configuration.load(directory: directory)
-        } catch {
-            errors += error.problems
-            main = try? Configuration.load(directory: directory, overrides: ConfigurationCheck.defaults(for: error.problems))
-        }
+        let (whole, problems) = Configuration.tolerant(directory: directory)
+        main = whole
+        errors += problems
         do throws(ConfigurationErrors) {
             master = try MasterFile.load(directory: directory)
         } catch {
@@ -50,14 +47,6 @@ struct ConfigurationCheck {
             if isRoot { checkRights(main) }
             if isRoot, let master { checkJail(main, master) }
             if let master { checkServices(master, main, asksPrograms: asksPrograms ?? (isRoot || isOwner(main))) }
-        }
-    }
-
-    /// The defaults of the parameters that problems are about (their texts begin with the name).
-    private static func defaults(for problems: [ConfigurationProblem]) -> Configuration.Overrides {
-        problems.compactMap { problem in
-            let name = String(problem.text.prefix { $0 != ":" })
-            return Parameters.byName[name].map { (name: name, value: $0.defaultText) }
         }
     }
 

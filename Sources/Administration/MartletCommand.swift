@@ -4,22 +4,25 @@
 
 public import ArgumentParser
 import MailConfiguration
+import MailModel
+import Synchronization
 import SystemKit
 
 /// The command `martlet`.
 public struct MartletCommand: ParsableCommand {
     public static let configuration = CommandConfiguration(
-        commandName: "martlet", abstract: "Administer the Martlet mail system.",
+        commandName: "martlet", abstract: "Administer the Martlet mail system.", version: "Martlet \(MartletVersion.current)",
         subcommands: [
             StartCommand.self, StopCommand.self, ReloadCommand.self, StatusCommand.self, CheckCommand.self, FlushCommand.self,
-            QueueCommands.self, ConfigCommand.self, MapCommands.self,
+            QueueCommands.self, ConfigCommand.self, MapCommands.self, ImportCommand.self,
         ])
 
     public init() {}
 
-    /// The whole program. `-c DIRECTORY` may also stand before the subcommand.
+    /// The whole program, under this name or one of Postfix's. `-c DIRECTORY` may also stand before the subcommand.
     public static func run() {
         SignalWait.ignore(.pipe)
+        if let status = ClassicCommands.run(CommandLine.arguments) { ProcessSpawn.exit(status) }
         var arguments = CommandLine.arguments.dropFirst()
         while arguments.first == "-c", arguments.count > 1 {
             arguments = arguments.dropFirst()
@@ -88,9 +91,20 @@ enum SystemExit {
 
 /// Lines on standard error.
 enum Diagnostics {
-    static func error(_ text: String) { write("martlet: error: \(text)\n") }
-    static func warning(_ text: String) { write("martlet: warning: \(text)\n") }
-    static func note(_ text: String) { write("martlet: \(text)\n") }
+    /// Whether notes about what went well are printed.
+    static var printsNotes: Bool {
+        get { notes.load(ordering: .relaxed) }
+        set { notes.store(newValue, ordering: .relaxed) }
+    }
+    private static let notes = Atomic(true)
+    private static let program: String = {
+        let name = CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "") } ?? ""
+        return ClassicCommands.names.contains(name) ? name : "martlet"
+    }()
+
+    static func error(_ text: String) { write("\(program): error: \(text)\n") }
+    static func warning(_ text: String) { write("\(program): warning: \(text)\n") }
+    static func note(_ text: String) { if printsNotes { write("\(program): \(text)\n") } }
 
     private static func write(_ text: String) {
         // Standard error that is gone is no reason to fail.

@@ -57,25 +57,14 @@ struct QueueCheckCommand: ParsableCommand {
         if check.findings.contains(where: { !$0.isNote && $0.done == nil }) { throw SystemExit.negative }
     }
 
-    /// Keeps the lock while it lives.
-    private final class Lock {
-        private let descriptor: FileDescriptor
-        init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
-    }
-
     /// The queue manager's lock; nil where it cannot be had and is not needed.
-    private func takeLock(_ directories: QueueDirectories) throws -> Lock? {
+    private func takeLock(_ directories: QueueDirectories) throws -> QueueLock? {
         do throws(SystemError) {
-            guard try Files.exists(directories.root) else {
-                Diagnostics.error("\(directories.root): there is no such directory")
-                throw SystemError(errno: 2, operation: "open", object: directories.root)
+            switch try QueueLock.take(directories) {
+            case .taken(let lock): return lock
+            case .needless: return nil
+            case .busy: break
             }
-            let isMasterRunning = try MasterProcess.running(queueDirectory: directories.root) != nil
-            // A queue without incoming has no queue manager either.
-            guard try Files.exists(directories.path(.incoming)) else { return nil }
-            let descriptor = try FileDescriptor.open(directories.path(.incoming), [.readOnly, .directory])
-            let isFree = try descriptor.tryLockExclusive()
-            if isFree && !isMasterRunning { return Lock(descriptor) }
         } catch {
             Diagnostics.error(error.description)
             throw error.isPermissionDenied ? SystemExit.noPermission : SystemExit.system

@@ -11,12 +11,17 @@ import MailQueue
 struct QueueClient {
     private let connection: BlockingIPCConnection
 
-    /// Connects, or ends the command with status 69.
-    init(_ configuration: Configuration) throws {
+    /// Connects.
+    init(connecting configuration: Configuration) throws(IPCError) {
         let directories = QueueDirectories(root: configuration[Parameters.queueDirectory])
         let path = directories.socket(configuration[Parameters.queueServiceName], isPrivate: false)
+        connection = try BlockingIPCConnection.connect(path: path, protocol: .queueManager)
+    }
+
+    /// Connects, or ends the command with status 69, or 77 where the caller may not.
+    init(_ configuration: Configuration) throws {
         do throws(IPCError) {
-            connection = try BlockingIPCConnection.connect(path: path, protocol: .queueManager)
+            try self.init(connecting: configuration)
         } catch {
             if case .unreachable(let reason) = error, reason.contains("Permission denied") {
                 Diagnostics.error("you may not give orders to the queue manager (\(reason))")
@@ -27,28 +32,45 @@ struct QueueClient {
         }
     }
 
-    /// Sends one order and returns how many messages it touched.
+    /// Sends one order and returns how many messages it touched; a failure ends the command with status 69.
     func order(_ verb: QueueCommand.Verb, _ selection: QueueCommand.Selection) throws -> Int {
         do throws(IPCError) {
-            let stream = connection.open()
-            try connection.send(QueueManagerFrame.command, QueueCommand(verb, selection).encoded, stream: stream)
-            while let frame = try connection.receive() {
-                if frame.stream != stream { continue }
-                switch frame.type {
-                case QueueManagerFrame.count:
-                    var decoder = ByteDecoder(frame.payload)
-                    guard let count = try? decoder.take(UInt32.self) else {
-                        throw IPCError.violation("a count of \(frame.payload.count) bytes")
-                    }
-                    return Int(count)
-                case QueueManagerFrame.failed: throw IPCError.violation(ASCII.printable(frame.payload))
-                default: throw IPCError.violation("frame type \(frame.type) where a count is due")
-                }
-            }
-            throw IPCError.broken("closed without an answer")
+            return try send(QueueCommand(verb, selection))
         } catch {
             Diagnostics.error("the queue manager did not do it: \(error)")
             throw SystemExit.unavailable
+        }
+    }
+
+    /// Sends one order and returns how many messages it touched.
+    func send(_ command: QueueCommand) throws(IPCError) -> Int {
+        let stream = connection.open()
+        try connection.send(QueueManagerFrame.command, command.encoded, stream: stream)
+        while let frame = try connection.receive() {
+            if frame.stream != stream { continue }
+            switch frame.type {
+            case QueueManagerFrame.count:
+                var decoder = ByteDecoder(frame.payload)
+                guard let count = try? decoder.take(UInt32.self) else {
+                    throw IPCError.violation("a count of \(frame.payload.count) bytes")
+                }
+                return Int(count)
+            case QueueManagerFrame.failed: throw IPCError.violation(ASCII.printable(frame.payload))
+            default: throw IPCError.violation("frame type \(frame.type) where a count is due")
+            }
+        }
+        throw IPCError.broken("closed without an answer")
+    }
+
+    /// Every message the queue manager knows.
+    func list(_ body: (QueueEntry) -> Void) throws(IPCError) {
+        let stream = connection.open()
+        try connection.send(QueueManagerFrame.list, stream: stream)
+        while let frame = try connection.receive(), frame.type != MultiplexerFrame.end {
+            guard frame.type == QueueManagerFrame.entry, let entry = try? QueueEntry(decoding: frame.payload[...]) else {
+                throw .violation("frame type \(frame.type) in a listing")
+            }
+            body(entry)
         }
     }
 }

@@ -13,7 +13,7 @@ public enum IndexType: String, Hashable, Sendable, CaseIterable {
     public func path(of source: String) -> String { "\(source).\(rawValue)" }
 
     /// How long a key may be.
-    var maximumKeyLength: Int { self == .lmdb ? IndexedTable.maximumKeyLength : 1 << 20 }
+    public var maximumKeyLength: Int { self == .lmdb ? IndexedTable.maximumKeyLength : 1 << 20 }
 
     /// Writes all entries into a new file; returns why that failed.
     func write(_ entries: [TableSource.Entry], to path: String, sourceSize: Int) -> String? {

@@ -14,7 +14,8 @@ enum PatternSyntax: Sendable {
     /// Options before flags are applied: both ignore case by default; in pcre tables a dot matches a newline too.
     var defaults: UInt32 {
         switch self {
-        case .regexp: PCRE2_CASELESS | PCRE2_DOLLAR_ENDONLY
+        // As regcomp(3) has it: a dot matches a line break, which is inside a header field of several lines.
+        case .regexp: PCRE2_CASELESS | PCRE2_DOLLAR_ENDONLY | PCRE2_DOTALL
         case .pcre: PCRE2_CASELESS | PCRE2_DOTALL
         }
     }
@@ -24,7 +25,9 @@ enum PatternSyntax: Sendable {
     func option(_ flag: UInt8) -> UInt32? {
         switch (self, flag) {
         case (_, UInt8(ascii: "i")): PCRE2_CASELESS
-        case (_, UInt8(ascii: "m")): PCRE2_MULTILINE
+        // REG_NEWLINE is both.
+        case (.regexp, UInt8(ascii: "m")): PCRE2_MULTILINE | PCRE2_DOTALL
+        case (.pcre, UInt8(ascii: "m")): PCRE2_MULTILINE
         case (.pcre, UInt8(ascii: "s")): PCRE2_DOTALL
         case (.pcre, UInt8(ascii: "x")): PCRE2_EXTENDED
         case (.pcre, UInt8(ascii: "A")): PCRE2_ANCHORED

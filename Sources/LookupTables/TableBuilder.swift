@@ -5,7 +5,7 @@
 
 public import MailConfiguration
 import MailModel
-import SystemKit
+public import SystemKit
 
 /// What a build did.
 public struct TableBuildReport: Hashable, Sendable {
@@ -18,7 +18,7 @@ public struct TableBuildReport: Hashable, Sendable {
 /// Builds index files.
 public enum TableBuilder {
     /// How large a source may be, in bytes.
-    static let maximumSourceSize = 1 << 30
+    public static let maximumSourceSize = 1 << 30
 
     /// Builds `SOURCE.lmdb` or `SOURCE.cdb`.
     ///
@@ -42,20 +42,37 @@ public enum TableBuilder {
             errors.append(problem(entry.line, "the key is longer than \(type.maximumKeyLength) bytes"))
         }
         if !errors.isEmpty { throw ConfigurationErrors(errors.sorted { $0.line < $1.line }) }
+        let target = try write(source.entries, source: path, like: status, type: type, sourceSize: bytes.count)
+        return TableBuildReport(path: target, count: source.entries.count, warnings: source.warnings.map { problem($0.line, $0.text) })
+    }
+
+    /// Writes an index with these entries, of which each key comes once, in the place of the one that a source has.
+    ///
+    /// - Parameters:
+    ///   - path: the source; it need not exist.
+    ///   - status: owner and mode of the new index are those of this file.
+    ///   - sourceSize: about how many bytes the entries have.
+    /// - Returns: the path of the index.
+    public static func write(
+        _ entries: [TableSource.Entry], source path: String, like status: FileStatus, type: IndexType, sourceSize: Int
+    ) throws(ConfigurationErrors) -> String {
+        func failure(_ text: String) -> ConfigurationErrors {
+            ConfigurationErrors([ConfigurationProblem(file: path, line: 0, text: text)])
+        }
         let target = type.path(of: path)
         let temporary = "\(target).\(ProcessSpawn.currentProcessID).tmp"
         try? Files.unlink(temporary)
-        if let reason = type.write(source.entries, to: temporary, sourceSize: bytes.count) {
+        if let reason = type.write(entries, to: temporary, sourceSize: sourceSize) {
             try? Files.unlink(temporary)
-            throw ConfigurationErrors([problem(0, "\(temporary): \(reason)")])
+            throw failure("\(temporary): \(reason)")
         }
         do throws(SystemError) {
             try install(temporary, as: target, like: status)
         } catch {
             try? Files.unlink(temporary)
-            throw ConfigurationErrors([problem(0, error.description)])
+            throw failure(error.description)
         }
-        return TableBuildReport(path: target, count: source.entries.count, warnings: source.warnings.map { problem($0.line, $0.text) })
+        return target
     }
 
     private static func install(_ temporary: String, as target: String, like source: FileStatus) throws(SystemError) {

@@ -19,6 +19,12 @@ public struct TableSource: Sendable {
         public let line: Int
         public let key: [UInt8]
         public let value: [UInt8]
+
+        public init(line: Int, key: [UInt8], value: [UInt8]) {
+            self.line = line
+            self.key = key
+            self.value = value
+        }
     }
 
     /// What is wrong with a line.
@@ -28,17 +34,20 @@ public struct TableSource: Sendable {
         public var description: String { "line \(line): \(text)" }
     }
 
-    /// The entries; where a key comes twice, its first entry only.
+    /// The entries in the order of the source; where a key comes twice, its first entry only.
     public let entries: [Entry]
     /// Lines that are no entry.
     public let errors: [Problem]
     /// Keys that come twice.
     public let warnings: [Problem]
+    /// The entries whose key came before, in order: for who wants the last one of a key, or names the keys in its own words.
+    public let duplicates: [Entry]
 
     public init(_ bytes: some Collection<UInt8>, format: Format) {
         var entries: [Entry] = []
         var errors: [Problem] = []
         var warnings: [Problem] = []
+        var duplicates: [Entry] = []
         var lines: [[UInt8]: Int] = [:]
         for line in LogicalLine.split(bytes) {
             if line.isOrphan {
@@ -51,6 +60,7 @@ public struct TableSource: Sendable {
                 if let first = lines[entry.key] {
                     let key = ASCII.printable(entry.key)
                     warnings.append(Problem(line: line.number, text: "\"\(key)\" is already in line \(first); this entry is left out"))
+                    duplicates.append(entry)
                 } else {
                     lines[entry.key] = line.number
                     entries.append(entry)
@@ -60,6 +70,7 @@ public struct TableSource: Sendable {
         self.entries = entries
         self.errors = errors
         self.warnings = warnings
+        self.duplicates = duplicates
     }
 
     static func trim(_ bytes: ArraySlice<UInt8>) -> [UInt8] {

@@ -125,7 +125,7 @@ private struct MasterLineParser {
             problem("the line has a NUL byte")
             return nil
         }
-        guard let words = Self.split(String(decoding: line.text, as: UTF8.self)) else {
+        guard let words = MasterWords.split(String(decoding: line.text, as: UTF8.self)) else {
             problem("a \"{\" has no \"}\"")
             return nil
         }
@@ -218,36 +218,5 @@ private struct MasterLineParser {
             }
         }
         return (overrides, arguments)
-    }
-
-    /// Words separated by white space; `{ text }` is one word, its inside without surrounding white space. Nil where a brace is not closed.
-    private static func split(_ text: String) -> [String]? {
-        var words: [String] = []
-        var rest = Array(text.utf8)[...]
-        while true {
-            rest = rest.drop(while: ASCII.isSpace)
-            guard let first = rest.first else { return words }
-            guard first == UInt8(ascii: "{") else {
-                let word = rest.prefix { !ASCII.isSpace($0) }
-                words.append(String(decoding: word, as: UTF8.self))
-                rest = rest.dropFirst(word.count)
-                continue
-            }
-            var depth = 0
-            var end: Int?
-            for index in rest.indices {
-                if rest[index] == UInt8(ascii: "{") { depth += 1 }
-                if rest[index] == UInt8(ascii: "}") { depth -= 1 }
-                if depth == 0 {
-                    end = index
-                    break
-                }
-            }
-            guard let end else { return nil }
-            let inside = rest[(rest.startIndex + 1)..<end].drop(while: ASCII.isSpace)
-            let trimmed = inside.lastIndex { !ASCII.isSpace($0) }.map { inside[...$0] } ?? []
-            words.append(String(decoding: trimmed, as: UTF8.self))
-            rest = rest[(end + 1)...]
-        }
     }
 }

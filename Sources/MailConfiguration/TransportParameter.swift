@@ -50,7 +50,7 @@ public enum TransportParameter: String, CaseIterable, Hashable, Sendable {
     }
 
     /// The transport in a name like `slow_destination_concurrency_limit`, or nil where the name is none of these.
-    static func transport(inName name: String) -> (transport: String, parameter: TransportParameter)? {
+    public static func transport(inName name: String) -> (transport: String, parameter: TransportParameter)? {
         // The longest suffix first: `_destination_recipient_limit` ends with `_recipient_limit`.
         for parameter in allCases.sorted(by: { $0.rawValue.utf8.count > $1.rawValue.utf8.count }) where name.hasSuffix(parameter.rawValue) {
             let transport = String(name.dropLast(parameter.rawValue.count))

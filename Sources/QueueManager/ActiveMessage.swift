@@ -9,7 +9,7 @@ import ServiceKit
 @ServiceActor
 final class ActiveMessage {
     /// What is to be done with it when the deliveries under way have ended: an administrator's order, or nothing because its file is gone.
-    enum Wish { case hold, delete, forget }
+    enum Wish { case hold, requeue, delete, forget }
 
     let id: QueueID
     /// Where its file stands: `incoming` or `deferred`.

@@ -23,7 +23,7 @@ extension QueueManager {
             case .flush: isTouched = flush(id)
             case .hold: isTouched = await hold(id)
             case .release: isTouched = release(id, word: "released from hold")
-            case .requeue: isTouched = release(id, word: "requeued") || requeue(id)
+            case .requeue: isTouched = await requeue(id)
             case .delete: isTouched = await delete(id)
             }
             if isTouched { count += 1 }
@@ -62,7 +62,7 @@ extension QueueManager {
     private func candidates(_ verb: QueueCommand.Verb) -> [(id: QueueID, directory: QueueDirectory)] {
         var found: [(id: QueueID, directory: QueueDirectory)] = []
         if verb != .release { found += due.messages.map { ($0.id, .deferred) } }
-        if verb == .hold || verb == .delete {
+        if verb == .hold || verb == .requeue || verb == .delete {
             found += active.values.map { ($0.id, $0.directory) }
             found += inBacklog.map { ($0, .incoming) }
         }
@@ -92,7 +92,16 @@ extension QueueManager {
         return true
     }
 
-    private func requeue(_ id: QueueID) -> Bool {
+    /// A message with deliveries under way is tried afresh, and routed anew, as soon as their results are in.
+    private func requeue(_ id: QueueID) async -> Bool {
+        if let message = active[id] {
+            message.wish = .requeue
+            await withdraw(message)
+            return true
+        }
+        if release(id, word: "requeued") { return true }
+        // What waits to become active is resolved afresh in any case.
+        if inBacklog.contains(id) { return true }
         guard flush(id) else { return false }
         log.info("\(id): requeued", fields: .event("requeued", id))
         return true

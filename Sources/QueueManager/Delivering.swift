@@ -115,7 +115,7 @@ extension QueueManager {
 
     /// Takes over results of recipients; when they were the last of the round, ends the round.
     func conclude(_ message: ActiveMessage, _ results: [RecipientResult]) async {
-        if message.wish == nil || message.wish == .hold { await record(message, results) }
+        if message.wish != .delete && message.wish != .forget { await record(message, results) }
         message.outstanding -= results.count
         if message.outstanding == 0 { await finishRound(message) }
     }

@@ -23,7 +23,7 @@ extension QueueManager {
             return
         }
         let sender = message.envelope.sender
-        if !message.isFinished && message.wish == nil
+        if !message.isFinished && message.wish != .hold
             && settings.retry.isExpired(arrival: message.envelope.arrival, isNullSender: sender.isNull, now: clock.now())
         {
             log.info(
@@ -47,7 +47,7 @@ extension QueueManager {
             log.info("\(message.id): placed on hold", fields: .event("hold", message.id))
             feed()
         } else {
-            if !message.isFinished { await warnOfDelay(message) }
+            if !message.isFinished && message.wish == nil { await warnOfDelay(message) }
             postpone(message)
         }
     }
@@ -132,11 +132,17 @@ extension QueueManager {
     private func postpone(_ message: ActiveMessage) {
         end(message)
         let now = clock.now()
-        let next =
-            message.isFinished
-            ? now + settings.retry.minimalBackoff
-            : settings.retry.nextAttempt(
+        let next: Int64
+        if message.isFinished {
+            next = now + settings.retry.minimalBackoff
+        } else if message.wish == .requeue {
+            flushed.insert(message.id)
+            log.info("\(message.id): requeued", fields: .event("requeued", message.id))
+            next = now
+        } else {
+            next = settings.retry.nextAttempt(
                 arrival: message.envelope.arrival, isNullSender: message.envelope.sender.isNull, now: now, random: clock.random())
+        }
         do {
             try files.postpone(message.id, from: message.directory, until: next)
             due.schedule(message.id, due: next)

@@ -185,6 +185,9 @@ func withBytes<R>(of bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPoin
 
 /// Writing to a descriptor that somebody else owns: standard error, a status pipe handed down by master.
 public enum RawDescriptor {
+    /// Whether somebody may be reading along: isatty(3).
+    public static func isTerminal(_ fd: Int32) -> Bool { isatty(fd) == 1 }
+
     /// One write(2); returns the count, which may be partial on a pipe or socket.
     @discardableResult
     public static func write(_ bytes: some Collection<UInt8>, to fd: Int32) throws(SystemError) -> Int {

@@ -46,6 +46,11 @@ import Testing
         #expect(try set.lookup("ab", isPart: true) == nil)
     }
 
+    @Test(arguments: ["regexp", "pcre"]) func aDotMatchesALineBreak(_ type: String) throws {
+        let set = try table(type, "/^Subject: (.*)$/ REJECT $1\n")
+        #expect(try set.lookup("Subject: one\n two") == "REJECT one\n two")
+    }
+
     @Test func regexp() throws {
         let set = try table("regexp", "/^(a|b)+$/ letters\n/x{2}/x two\n/^Foo$/i foo\n")
         #expect(try set.lookup("abba") == "letters")

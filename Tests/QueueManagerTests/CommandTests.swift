@@ -122,6 +122,24 @@ import Testing
     }
 }
 
+@Test func aMessageUnderWayIsRequeuedWhenItsDeliveryHasEnded() async throws {
+    try await onBench { bench in
+        bench.agents.answer = reply(.deferred, "4.2.0")
+        bench.agents.isHeld = true
+        let notice = try bench.write(to: ["a@one.test", "b@two.test"])
+        bench.manager.arrived(notice)
+        await bench.agents.begun(2)
+        #expect(await bench.manager.execute(QueueCommand(.requeue, .message(notice.queueID))) == 1)
+        #expect(bench.agents.requests.count == 2)
+        bench.agents.isHeld = false
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 4)
+        #expect(bench.lines.containing("requeued") == ["qmgr: \(notice.queueID): requeued"])
+        #expect(try bench.exists(notice.queueID, in: .deferred))
+    }
+}
+
 @Test func theListShowsEachMessageInItsPlace() async throws {
     try await onBench { bench in
         bench.agents.answer = reply(.deferred, "4.2.0", "later")
