@@ -10,7 +10,9 @@ import Testing
         #expect(deadly.isDisjoint(with: SystemCallFilter.always) && deadly.isDisjoint(with: SystemCallFilter.fileReading))
         #expect(Set(SystemCallFilter.always).isDisjoint(with: SystemCallFilter.fileReading))
         // What would undo the jail.
-        for name in ["openat", "open", "socket", "connect", "bind", "clone", "clone3", "mmap", "prctl", "kill", "tgkill", "prlimit64", "ioctl"] {
+        for name in [
+            "openat", "open", "socket", "connect", "bind", "clone", "clone3", "mmap", "prctl", "kill", "tgkill", "prlimit64", "ioctl",
+        ] {
             #expect(!SystemCallFilter.always.contains(name), "\(name) without a condition")
         }
     }

@@ -127,7 +127,17 @@ def hostile_instance(story, tmp_path):
     ports = {mode: free_port() for mode in MODES}
     services = "".join(f"127.0.0.1:{port} inet n n n - 1 lmtp {mode}\n" for mode, port in ports.items())
     host = story.host("sender.test", users=["anna"], main={"daemon_directory": programs}, master=services)
-    return host.start(), ports
+    host.start()
+    # master binds one after the other; that of smtpd is the first.
+    for port in ports.values():
+        wait_until(lambda port=port: is_bound(port), f"port {port} is bound", context=host.explain)
+    return host, ports
+
+
+def is_bound(port):
+    """Whether somebody listens there, without a connection that would start the program."""
+    with open("/proc/net/tcp") as table:
+        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
 
 
 def poke(host, ports, mode, expected):
