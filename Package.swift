@@ -52,7 +52,6 @@ let package = Package(
     targets: [
         // C
         .target(name: "CSystemKit"),
-        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "CCDB", pkgConfig: "libcdb", providers: [.apt(["libcdb-dev"])]),
@@ -87,7 +86,7 @@ let package = Package(
         room(
             "ServiceKit",
             [
-                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSystemd",
+                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog",
                 .product(name: "NIOTLS", package: "swift-nio"),
             ] + nio),
 
@@ -129,6 +128,14 @@ let package = Package(
         program("postdrop", ["Submission"]),
         program("postqueue", ["Submission"]),
         program("martlet", ["Administration"]),
+
+        // the same daemons in one file, for packages: one copy of the code on disk and in memory (ARCHITECTURE.md, "The package")
+        program(
+            "suite",
+            [
+                "Master", "SMTPServer", "Cleanup", "QueueManager", "SMTPClient", "LocalDelivery", "Bounce", "Pickup", "Resolver",
+                "ServiceKit",
+            ]),
 
         // tests
         tests("ArchitectureTests", ["SystemKit"]),

@@ -23,7 +23,7 @@ static __thread int is_unavailable;
 static int collect(const size_t base, size_t count, int *results) {
     while (count > 0) {
         struct io_event events[batch_limit];
-        long got = syscall(SYS_io_getevents, context, 1L, (long)count, events, NULL);
+        long got = syscall(SYS_io_getevents, context, (long)count, (long)count, events, NULL);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             int error = got < 0 ? errno : EIO;

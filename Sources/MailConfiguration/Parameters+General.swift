@@ -2,12 +2,15 @@
 //
 // Names, defaults and meaning are Postfix's where Postfix has the parameter.
 
+import MailModel
+
 extension Parameters {
     public static let mailName = Parameter.string(
         "mail_name", "Martlet", programs: "smtpd cleanup bounce smtp local",
         "The name of the mail system, in the greeting, Received fields and notices.")
     public static let mailVersion = Parameter.string(
-        "mail_version", "0.1", programs: "smtpd", "The version of the mail system, for use in other parameters as $mail_version.")
+        "mail_version", MartletVersion.current, programs: "smtpd",
+        "The version of the mail system, for use in other parameters as $mail_version.")
     public static let compatibilityLevel = Parameter.string(
         "compatibility_level", "3.6", programs: "martlet",
         "Accepted for Postfix configurations; Martlet always has the newest safe defaults.")

@@ -43,7 +43,7 @@ struct SourceFile: CustomTestStringConvertible, Sendable {
 @Suite struct RoomsTests {
     static let executables: Set<String> = [
         "master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "resolver", "sendmail", "postdrop", "postqueue",
-        "martlet",
+        "martlet", "suite",
     ]
     static let programs: Set<String> = [
         "Master", "SMTPServer", "Cleanup", "QueueManager", "SMTPClient", "LocalDelivery", "Bounce", "Pickup", "Resolver", "Submission",

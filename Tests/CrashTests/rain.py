@@ -7,11 +7,12 @@ call in question. After each shower the senders stop, the queue must become empt
 import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 
 from breakage import Scripts
-from harness import Instance
+from harness import BIN, Instance
 from load import WINDOWS, Load, Sink, settle, start
 
 # How long a program may take to come to its breakage before it is given another one.
@@ -65,6 +66,10 @@ class Rain:
         self.acknowledged = 0
         self.windows = Counter()
         self.slowest = 0.0
+        # Orders of an administrator: the whole queue held, and released.
+        self.order = None
+        self.orders = Counter()
+        self.next_order = 0.0
 
     def start(self):
         start(self.instance)
@@ -131,8 +136,11 @@ class Rain:
             while time.monotonic() < deadline and any(s.current or s.breakages for s in showers.values()):
                 for shower in showers.values():
                     self._step(shower)
+                self._give_orders(time.monotonic())
                 time.sleep(0.01)
         finally:
+            if self.order:
+                self.order.wait()
             left = []
             for shower in showers.values():
                 if shower.current:
@@ -149,6 +157,16 @@ class Rain:
             self.load.stop()
         self.check()
         return left
+
+    def _give_orders(self, now):
+        """Now and then holds everything, and releases it; an order may find qmgr dead, or kill it at a rename."""
+        if now < self.next_order or (self.order and self.order.poll() is None):
+            return
+        self.next_order = now + self.chance.uniform(0.3, 1.5)
+        verb = "release" if self.orders["hold"] > self.orders["release"] else "hold"
+        self.orders[verb] += 1
+        environment = {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": str(self.instance.config)}
+        self.order = subprocess.Popen([BIN / "martlet", "queue", verb, "ALL"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill_everything(self):
         """master and all its children die in the same moment, under load, and a new master starts."""
@@ -190,7 +208,7 @@ class Rain:
         kills, faults = sum(self.kills.values()), sum(self.faults.values())
         return (
             f"{kills} kills at system calls, {self.plain_kills} at random moments, {self.system_kills} of everything; {faults} faults; "
-            f"{sum(self.missed.values())} did not come about; {self.acknowledged} messages acknowledged, lost 0; more than once: "
+            f"{sum(self.missed.values())} did not come about; everything held {self.orders['hold']} times; {self.acknowledged} messages acknowledged, lost 0; more than once: "
             + ", ".join(f"{w} {self.windows[w]}" for w in WINDOWS)
             + f"; slowest recovery {self.slowest:.1f} s"
         )
