@@ -180,7 +180,8 @@ let package = Package(
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
         tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "MailQueue", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
-        tests("PickupTests", ["Pickup", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
+        tests(
+            "PickupTests", ["Pickup", "InternetMessage", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),
         tests("SubmissionTests", ["Submission", "MailIPC", "MailModel", "SystemKit"]),
         tests(
             "AdministrationTests",

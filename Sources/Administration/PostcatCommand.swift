@@ -99,7 +99,7 @@ private struct QueueFilePrinter {
                 switch event {
                 case .envelope(let envelope): if showsEnvelope { printEnvelope(envelope, states: nil, nil, label) }
                 case .content(let bytes): lines.add(bytes)
-                case .verp: continue
+                case .verp, .question: continue
                 case .end: break
                 }
                 if case .end = event { break }

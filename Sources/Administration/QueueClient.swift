@@ -63,14 +63,5 @@ struct QueueClient {
     }
 
     /// Every message the queue manager knows.
-    func list(_ body: (QueueEntry) -> Void) throws(IPCError) {
-        let stream = connection.open()
-        try connection.send(QueueManagerFrame.list, stream: stream)
-        while let frame = try connection.receive(), frame.type != MultiplexerFrame.end {
-            guard frame.type == QueueManagerFrame.entry, let entry = try? QueueEntry(decoding: frame.payload[...]) else {
-                throw .violation("frame type \(frame.type) in a listing")
-            }
-            body(entry)
-        }
-    }
+    func list(_ body: (QueueEntry) -> Void) throws(IPCError) { try connection.listQueue { $0.forEach(body) } }
 }

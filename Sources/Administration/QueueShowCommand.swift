@@ -105,6 +105,9 @@ enum MessageReport {
         line("sender", envelope.sender.isNull ? "<>" : envelope.sender.logForm)
         line("envelope id", ASCII.printable(envelope.envelopeID))
         line("client", client(envelope.client))
+        if envelope.userID >= 0 { line("user id", String(envelope.userID)) }
+        line("unit", ControlGroup.unit(of: envelope.controlGroup))
+        line("control group", ASCII.printable(Array(envelope.controlGroup.utf8)))
         for (recipient, state) in zip(envelope.recipients, reader.states) {
             line("recipient (\(name(state)))", recipient.address.logForm)
             if let original = recipient.originalAddress { line("  original address", original.logForm) }
@@ -128,6 +131,9 @@ enum MessageReport {
             ("queue_id", .text(id.text)), ("queue_name", .text(place)), ("arrival_time", .number(envelope.arrival / 1_000_000)),
             ("message_size", .number(Int64(clamping: reader.header.contentLength))), ("sender", .text(envelope.sender.logForm)),
             ("envelope_id", .text(ASCII.printable(envelope.envelopeID))), ("client", .text(client(envelope.client))),
+            ("uid", envelope.userID >= 0 ? .number(envelope.userID) : .null),
+            ("unit", .text(ControlGroup.unit(of: envelope.controlGroup))),
+            ("cgroup", .text(ASCII.printable(Array(envelope.controlGroup.utf8)))),
             ("recipients", .list(recipients)),
         ])
     }

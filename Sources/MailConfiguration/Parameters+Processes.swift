@@ -51,6 +51,24 @@ extension Parameters {
         "authorized_mailq_users", "static:anyone", programs: "postqueue martlet", "Who may list the queue.")
     public static let authorizedSubmitUsers = Parameter.list(
         "authorized_submit_users", "static:anyone", programs: "postdrop sendmail", "Who may submit mail.")
+    public static let alternateConfigDirectories = Parameter.list(
+        "alternate_config_directories", "", programs: "postdrop postqueue",
+        "Configuration directories besides /etc/martlet that users may name to the set-gid commands.",
+        discussion: "With -c or MAIL_CONFIG. Only the value in /etc/martlet/main.cf counts. Root may name any directory.")
+    public static let localSubmissionRateLimit = Parameter.integer(
+        "local_submission_rate_limit", "0", in: ParameterBounds.count, unit: "messages", programs: "pickup",
+        "How many messages a user may submit with sendmail in local_submission_rate_time_unit; 0 for any number.",
+        discussion: "This parameter is new in Martlet. What is over the limit is accepted and put on hold, and the log says so with the "
+            + "user id; martlet queue release lets it go. A user is the owner of the process that ran sendmail. The counts begin "
+            + "anew when pickup is restarted.")
+    public static let localSubmissionRateTimeUnit = Parameter.time(
+        "local_submission_rate_time_unit", "60s", in: 1...ParameterBounds.longestTime, programs: "pickup",
+        "The time in which local_submission_rate_limit counts.",
+        discussion: "This parameter is new in Martlet.")
+    public static let localSubmissionRateExemptUsers = Parameter.list(
+        "local_submission_rate_exempt_users", "root", programs: "pickup",
+        "Login names and user ids for which local_submission_rate_limit does not count.",
+        discussion: "This parameter is new in Martlet.")
 
     static let processesGroup: [ParameterDeclaration] = [
         defaultProcessLimit.declaration, serviceThrottleTime.declaration, maxIdle.declaration, maxUse.declaration, ipcTimeout.declaration,
@@ -58,5 +76,7 @@ extension Parameters {
         queueServiceName.declaration, pickupServiceName.declaration, resolverServiceName.declaration,
         resolverNameservers.declaration, resolverTrustAnchorFile.declaration, resolverTimeout.declaration, resolverCacheSize.declaration,
         authorizedFlushUsers.declaration, authorizedMailqUsers.declaration, authorizedSubmitUsers.declaration,
+        alternateConfigDirectories.declaration, localSubmissionRateLimit.declaration, localSubmissionRateTimeUnit.declaration,
+        localSubmissionRateExemptUsers.declaration,
     ]
 }

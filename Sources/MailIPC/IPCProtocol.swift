@@ -15,13 +15,13 @@ public struct IPCProtocol: Hashable, Sendable {
     }
 
     /// smtpd, pickup, bounce, local -> cleanup.
-    public static let cleanup = IPCProtocol(name: "cleanup", version: 1)
+    public static let cleanup = IPCProtocol(name: "cleanup", version: 2)
     /// cleanup and the queue commands -> qmgr.
-    public static let queueManager = IPCProtocol(name: "qmgr", version: 1)
+    public static let queueManager = IPCProtocol(name: "qmgr", version: 2)
     /// qmgr -> smtp, local and other delivery agents.
-    public static let delivery = IPCProtocol(name: "delivery", version: 1, hasSideChannel: true)
+    public static let delivery = IPCProtocol(name: "delivery", version: 2, hasSideChannel: true)
     /// qmgr -> bounce.
-    public static let bounce = IPCProtocol(name: "bounce", version: 1)
+    public static let bounce = IPCProtocol(name: "bounce", version: 2)
     /// smtpd, smtp -> resolver.
     public static let resolver = IPCProtocol(name: "resolver", version: 1)
 }

@@ -1,7 +1,7 @@
 // The queue manager's protocol: cleanup announces messages, commands ask for the queue and change it.
 //
 // From cleanup: `arrived` (an ArrivalNotice), no answer: the file is durable and the scan would find it.
-// From commands: `list` (empty) -> `entry` (a QueueEntry each), then the stream ends; `command` (a QueueCommand) -> `count` (4 bytes: how
+// From commands: `list` (empty) -> `entries` (some QueueEntry each, one behind the other), then the stream ends; `command` (a QueueCommand) -> `count` (4 bytes: how
 // many messages it touched).
 
 public import MailModel
@@ -9,7 +9,7 @@ public import MailModel
 public enum QueueManagerFrame {
     public static let arrived: UInt8 = 16
     public static let list: UInt8 = 17
-    public static let entry: UInt8 = 18
+    public static let entries: UInt8 = 18
     public static let command: UInt8 = 19
     public static let count: UInt8 = 20
     /// Text: why a command was refused.
@@ -122,6 +122,21 @@ public struct QueueEntry: ByteCodable, Hashable {
                 originalAddress: try d.takeOptional { d throws(ByteDecodingError) in try MailAddress(from: &d) },
                 delayReason: try d.takeString())
         }
+    }
+}
+
+extension QueueEntry {
+    /// The payload of an `entries` frame.
+    public static func encoded(_ entries: [QueueEntry]) -> [UInt8] {
+        var encoder = ByteEncoder(reserving: entries.count * 256)
+        for entry in entries { entry.encode(into: &encoder) }
+        return encoder.bytes
+    }
+
+    /// Reads such a payload, entry by entry.
+    public static func forEach(in payload: [UInt8], _ body: (QueueEntry) -> Void) throws(ByteDecodingError) {
+        var decoder = ByteDecoder(payload)
+        while decoder.remaining > 0 { body(try QueueEntry(from: &decoder)) }
     }
 }
 

@@ -1,5 +1,7 @@
 // The binary forms of the envelope's values, for IPC and the queue file. Order of fields is the format: append, never insert, and raise the
 // version of the queue file or the protocol when it changes.
+//
+// Version 1 ended at ``Envelope/isHeld``; version 2 has the control group behind it. Readers of files say which one they read.
 
 extension MailAddress: ByteCodable {
     public func encode(into encoder: inout ByteEncoder) {
@@ -49,8 +51,10 @@ extension Envelope: ByteCodable {
         encodeHead(into: &encoder)
         encoder.put(list: recipients) { $1.encode(into: &$0) }
     }
-    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
-        try self.init(headFrom: &decoder)
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) { try self.init(from: &decoder, version: 2) }
+    /// - Parameter version: of the form, 1 or 2.
+    public init(from decoder: inout ByteDecoder, version: Int) throws(ByteDecodingError) {
+        try self.init(headFrom: &decoder, version: version)
         recipients = try decoder.takeList { d throws(ByteDecodingError) in try EnvelopeRecipient(from: &d) }
     }
 
@@ -67,9 +71,12 @@ extension Envelope: ByteCodable {
         encoder.put(userID)
         encoder.put(bytes: fullName)
         encoder.put(isHeld)
+        encoder.put(controlGroup)
     }
     /// All but the recipients, which are left empty.
-    public init(headFrom decoder: inout ByteDecoder) throws(ByteDecodingError) {
+    ///
+    /// - Parameter version: of the form, 1 or 2.
+    public init(headFrom decoder: inout ByteDecoder, version: Int) throws(ByteDecodingError) {
         let sender = try MailAddress(from: &decoder)
         let envelopeID = try decoder.takeBytes(limit: 4096)
         let returnContent = try decoder.takeEnum(DSNReturn.self)
@@ -81,9 +88,11 @@ extension Envelope: ByteCodable {
         let userID = try decoder.take(Int64.self)
         let fullName = try decoder.takeBytes(limit: 4096)
         let isHeld = try decoder.takeBool()
+        let controlGroup = version < 2 ? "" : try decoder.takeString(limit: 4096)
         self.init(
             sender: sender, recipients: [], origin: origin, arrival: arrival, client: client, envelopeID: envelopeID,
-            returnContent: returnContent, body: body, isSMTPUTF8: isSMTPUTF8, userID: userID, fullName: fullName, isHeld: isHeld)
+            returnContent: returnContent, body: body, isSMTPUTF8: isSMTPUTF8, userID: userID, fullName: fullName, isHeld: isHeld,
+            controlGroup: controlGroup)
     }
 }
 

@@ -79,6 +79,8 @@ public struct Envelope: Hashable, Sendable {
     public var arrival: Int64
     /// Submitting user id, for `pickup`; -1 where there is none.
     public var userID: Int64
+    /// The control group of the submitting program, as `postdrop` found it (``ControlGroup``); empty where there is none.
+    public var controlGroup: String
     /// Full name for a missing From header (`sendmail -F`, `$NAME`, gecos); empty without.
     public var fullName: [UInt8]
     /// The message is to be put on hold instead of delivered.
@@ -88,7 +90,7 @@ public struct Envelope: Hashable, Sendable {
     public init(
         sender: MailAddress, recipients: [EnvelopeRecipient], origin: MessageOrigin, arrival: Int64, client: ClientFacts = ClientFacts(),
         envelopeID: [UInt8] = [], returnContent: DSNReturn = .unspecified, body: BodyType = .unspecified, isSMTPUTF8: Bool = false,
-        userID: Int64 = -1, fullName: [UInt8] = [], isHeld: Bool = false
+        userID: Int64 = -1, fullName: [UInt8] = [], isHeld: Bool = false, controlGroup: String = ""
     ) {
         self.sender = sender
         self.recipients = recipients
@@ -102,6 +104,7 @@ public struct Envelope: Hashable, Sendable {
         self.userID = userID
         self.fullName = fullName
         self.isHeld = isHeld
+        self.controlGroup = controlGroup
     }
 }
 

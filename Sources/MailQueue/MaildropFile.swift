@@ -1,7 +1,9 @@
 // The form of a local submission: what `sendmail` writes to `postdrop`, what stands in `maildrop`, and what `pickup` reads.
 //
 // A first line of text, then records: type (1 byte), length (4, little-endian), payload. First one `E` with the envelope, then perhaps `V` with
-// the two delimiters of variable envelope return paths, then `C` with content (none, one or many; CRLF lines), last one `Z` with the content's length (8) and a CRC-32C of every byte before the checksum.
+// the two delimiters of variable envelope return paths, or `Q` (empty): nothing is sent to the recipients, they are looked up, and the sender
+// is told. Then `C` with content (none, one or many; CRLF lines), last one `Z` with the content's length (8) and a CRC-32C of every byte
+// before the checksum. Version 1, which is still read, had no `Q`, and an envelope without the control group.
 //
 // Security: every user of the host can make such bytes. The decoder is total and bounded, and an envelope is checked field by field before
 // anybody sees it: no NUL and no line break can get into a queue file or a log by this way (CVE list of Postfix, summer of 2026).
@@ -23,9 +25,11 @@ public struct MaildropFileError: Error, Hashable, Sendable, CustomStringConverti
 
 /// The names and bounds of the format.
 public enum MaildropFile {
-    public static let firstLine = Array("Martlet maildrop 1\n".utf8)
+    public static let firstLine = Array("Martlet maildrop 2\n".utf8)
+    static let firstLineOfVersion1 = Array("Martlet maildrop 1\n".utf8)
     static let envelopeRecord = UInt8(ascii: "E")
     static let verpRecord = UInt8(ascii: "V")
+    static let questionRecord = UInt8(ascii: "Q")
     static let contentRecord = UInt8(ascii: "C")
     static let endRecord = UInt8(ascii: "Z")
     static let headerSize = 5
@@ -36,6 +40,8 @@ public enum MaildropFile {
     public static let maximumEnvelope = 8 << 20
     /// Recipients of one submission.
     public static let maximumRecipients = 50_000
+    /// Addresses that one submission may have looked up.
+    public static let maximumQuestions = 1000
     /// Octets of one address; RFC 5321 section 4.5.3.1.3 allows 256, a local-part may be longer on the way to a program.
     static let maximumAddress = 2048
 
@@ -48,6 +54,7 @@ public enum MaildropFile {
         guard isAcceptable(envelope.sender.internalForm) else { return "bad sender address" }
         guard isAcceptable(envelope.envelopeID, limit: 100) else { return "bad envelope id" }
         guard isAcceptable(envelope.fullName, limit: 1024) else { return "bad full name" }
+        guard isAcceptable(Array(envelope.controlGroup.utf8), limit: ControlGroup.longest * 4) else { return "bad control group" }
         for recipient in envelope.recipients {
             guard !recipient.address.isNull, isAcceptable(recipient.address.internalForm) else { return "bad recipient address" }
             guard recipient.originalAddress == nil, isAcceptable(recipient.originalRecipient) else { return "bad original recipient" }
@@ -76,6 +83,9 @@ public struct MaildropFileEncoder: Sendable {
 
     /// Behind the envelope: each recipient gets a copy with a sender of its own.
     public mutating func verp(_ delimiters: VERPDelimiters) -> [UInt8] { emit(record(MaildropFile.verpRecord, delimiters.text)) }
+
+    /// Behind the envelope: the recipients are looked up, nothing is sent to them.
+    public mutating func question() -> [UInt8] { emit(record(MaildropFile.questionRecord, [])) }
 
     /// Some more content.
     public mutating func content(_ bytes: [UInt8]) -> [UInt8] {
@@ -122,12 +132,14 @@ public struct MaildropFileDecoder: Sendable {
         case envelope(Envelope)
         /// Behind the envelope, where each recipient gets a copy with a sender of its own.
         case verp(VERPDelimiters)
+        /// Behind the envelope, where the recipients are looked up and the sender is told.
+        case question
         case content([UInt8])
         /// The end record was there and right: the submission is whole.
         case end
     }
 
-    private enum Expectation: Sendable { case firstLine, envelope, verpOrContent, contentOrEnd, nothing }
+    private enum Expectation: Sendable { case firstLine, envelope, modeOrContent, contentOrEnd, nothing }
 
     private var buffer: [UInt8] = []
     private var start = 0
@@ -135,6 +147,8 @@ public struct MaildropFileDecoder: Sendable {
     private var checksum = CRC32C()
     private var contentLength: UInt64 = 0
     private let maximumContent: UInt64
+    private var version = 2
+    private var recipientCount = 0
 
     /// - Parameter maximumContent: octets of content; a submission with more is an error.
     public init(maximumContent: UInt64) { self.maximumContent = maximumContent }
@@ -156,21 +170,34 @@ public struct MaildropFileDecoder: Sendable {
         case .firstLine:
             let available = buffer.count - start
             let wanted = MaildropFile.firstLine
-            guard buffer[start...].starts(with: wanted.prefix(available)) else { throw MaildropFileError("this is no maildrop file") }
+            let isFirst = buffer[start...].starts(with: MaildropFile.firstLineOfVersion1.prefix(available))
+            guard isFirst || buffer[start...].starts(with: wanted.prefix(available)) else {
+                throw MaildropFileError("this is no maildrop file")
+            }
             guard available >= wanted.count else { return nil }
+            if isFirst { version = 1 }
             take(wanted.count)
             expectation = .envelope
             return try next()
         case .envelope:
             guard let (type, payload) = try record(limit: MaildropFile.maximumEnvelope) else { return nil }
             guard type == MaildropFile.envelopeRecord else { throw MaildropFileError("record type \(type) where the envelope is due") }
-            let envelope = try MaildropFileDecoder.envelope(payload)
+            let envelope = try MaildropFileDecoder.envelope(payload, version)
             take(MaildropFile.headerSize + payload.count)
-            expectation = .verpOrContent
+            recipientCount = envelope.recipients.count
+            expectation = .modeOrContent
             return .envelope(envelope)
-        case .verpOrContent:
+        case .modeOrContent:
             guard let (type, payload) = try record(limit: MaildropFile.chunkSize) else { return nil }
             expectation = .contentOrEnd
+            if type == MaildropFile.questionRecord && version > 1 {
+                guard payload.isEmpty else { throw MaildropFileError("a question with \(payload.count) bytes") }
+                guard recipientCount <= MaildropFile.maximumQuestions else {
+                    throw MaildropFileError("more than \(MaildropFile.maximumQuestions) addresses to verify")
+                }
+                take(MaildropFile.headerSize)
+                return .question
+            }
             guard type == MaildropFile.verpRecord else { return try next() }
             guard let delimiters = VERPDelimiters(payload) else { throw MaildropFileError("bad VERP delimiters") }
             take(MaildropFile.headerSize + payload.count)
@@ -195,10 +222,12 @@ public struct MaildropFileDecoder: Sendable {
         }
     }
 
-    private static func envelope(_ payload: ArraySlice<UInt8>) throws(MaildropFileError) -> Envelope {
+    private static func envelope(_ payload: ArraySlice<UInt8>, _ version: Int) throws(MaildropFileError) -> Envelope {
         let envelope: Envelope
         do throws(ByteDecodingError) {
-            envelope = try Envelope(decoding: payload)
+            var decoder = ByteDecoder(payload)
+            envelope = try Envelope(from: &decoder, version: version)
+            try decoder.finish()
         } catch {
             throw MaildropFileError("bad envelope: \(error)")
         }

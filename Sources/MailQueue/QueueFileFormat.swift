@@ -1,4 +1,4 @@
-// The format of a queue file, version 1. martlet_queue(5) describes it for people.
+// The format of a queue file, versions 1 and 2. martlet_queue(5) describes it for people.
 //
 //   header    64 bytes    magic, version, sizes, content facts, arrival, checksum of header and envelope, delay notice flag
 //   envelope              the envelope without recipients, length before it; then for each recipient a state byte and its record
@@ -7,6 +7,7 @@
 //
 // Two kinds of bytes change after the file was accepted, each alone, in place, by qmgr only: the state byte of a recipient and the delay
 // notice flag. The checksums are computed as if they never had. A file whose end record is missing or wrong was never accepted.
+// Version 2 has the control group of a local submission at the end of the envelope's head; the rest is the same.
 // Versions: a reader refuses a version it does not know, and touches nothing.
 
 public import MailModel
@@ -25,13 +26,17 @@ public enum RecipientState: UInt8, Sendable, Hashable {
 public struct QueueFileHeader: Hashable, Sendable {
     public static let magic: [UInt8] = Array("MARTLET\n".utf8)
     public static let endMagic: [UInt8] = Array("\nEND".utf8)
-    public static let currentVersion: UInt16 = 1
+    public static let currentVersion: UInt16 = 2
+    /// The oldest one that is read.
+    public static let oldestVersion: UInt16 = 1
     public static let size = 64
     public static let endSize = 16
     /// Where the checksum stands, and the one byte of the header that changes.
     static let checksumOffset = 48
     public static let delayNoticeOffset = 52
 
+    /// Of the file: what the envelope's head consists of.
+    public private(set) var version = QueueFileHeader.currentVersion
     public var contentFacts: ContentFacts
     public var envelopeLength: UInt32
     public var recipientCount: UInt32
@@ -49,7 +54,7 @@ public struct QueueFileHeader: Hashable, Sendable {
     public var encoded: [UInt8] {
         var encoder = ByteEncoder(reserving: QueueFileHeader.size)
         encoder.put(raw: QueueFileHeader.magic)
-        encoder.put(QueueFileHeader.currentVersion)
+        encoder.put(version)
         encoder.put(UInt16(QueueFileHeader.size))
         encoder.put(contentFacts.rawValue)
         encoder.put(envelopeLength)
@@ -84,7 +89,9 @@ public struct QueueFileHeader: Hashable, Sendable {
                 throw QueueFileError.notAQueueFile("no magic number")
             }
             let version = try decoder.take(UInt16.self)
-            guard version == QueueFileHeader.currentVersion else { throw QueueFileError.unknownVersion(version) }
+            guard (QueueFileHeader.oldestVersion...QueueFileHeader.currentVersion).contains(version) else {
+                throw QueueFileError.unknownVersion(version)
+            }
             guard try decoder.take(UInt16.self) == UInt16(QueueFileHeader.size) else { throw QueueFileError.notAQueueFile("header size") }
             let facts = ContentFacts(rawValue: try decoder.take(UInt32.self))
             let envelopeLength = try decoder.take(UInt32.self)
@@ -97,6 +104,7 @@ public struct QueueFileHeader: Hashable, Sendable {
             self.init(
                 contentFacts: facts, envelopeLength: envelopeLength, recipientCount: recipientCount, contentLength: contentLength,
                 arrival: arrival, checksum: checksum, delayNoticeSent: notice)
+            self.version = version
             guard offset == contentOffset, contentLength < 1 << 50, envelopeLength < 1 << 28 else {
                 throw QueueFileError.notAQueueFile("sizes disagree")
             }

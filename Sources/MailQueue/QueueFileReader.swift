@@ -15,7 +15,12 @@ public struct QueueFileReader: ~Copyable {
     public let states: [RecipientState]
     /// Where in the file the state byte of each recipient is.
     public let stateOffsets: [UInt64]
+    /// The file's time of modification, microseconds since 1970; in `deferred` that is the next attempt.
+    public let modified: Int64
     private let file: FileDescriptor
+
+    /// Envelopes are small: what is read with the header usually has it all.
+    private static let firstRead = 4096
 
     /// The descriptor, which stays the reader's.
     public var descriptor: Int32 { file.rawValue }
@@ -35,8 +40,10 @@ public struct QueueFileReader: ~Copyable {
     /// As ``init(path:writable:)`` with a descriptor that belongs to the reader from here.
     public init(owning file: consuming FileDescriptor) throws(QueueFileError) {
         do {
-            let size = try file.status().size
-            let head = try file.pread(upTo: QueueFileHeader.size, at: 0)
+            let status = try file.status()
+            let size = status.size
+            let front = try file.pread(upTo: QueueFileReader.firstRead, at: 0)
+            let head = Array(front.prefix(QueueFileHeader.size))
             if head.count < QueueFileHeader.size || head.allSatisfy({ $0 == 0 }) { throw QueueFileError.incomplete }
             let header = try QueueFileHeader(decoding: head[...])
             guard header.fileLength == UInt64(clamping: size) else { throw QueueFileError.incomplete }
@@ -45,12 +52,17 @@ public struct QueueFileReader: ~Copyable {
             guard try endDecoder.take(raw: 4).elementsEqual(QueueFileHeader.endMagic) else { throw QueueFileError.incomplete }
             _ = try endDecoder.take(UInt32.self)
             guard try endDecoder.take(UInt64.self) == header.fileLength else { throw QueueFileError.incomplete }
-            let section = try file.pread(upTo: Int(header.envelopeLength), at: Int64(QueueFileHeader.size))
+            let sectionEnd = QueueFileHeader.size + Int(header.envelopeLength)
+            let section =
+                front.count >= sectionEnd
+                ? Array(front[QueueFileHeader.size..<sectionEnd])
+                : try file.pread(upTo: Int(header.envelopeLength), at: Int64(QueueFileHeader.size))
             let parsed = try QueueFileReader.parseEnvelope(section, header: header, rawHeader: head)
             self.header = header
             envelope = parsed.envelope
             states = parsed.states
             stateOffsets = parsed.offsets
+            modified = status.modified
             self.file = file
         } catch let error as QueueFileError {
             throw error
@@ -68,7 +80,7 @@ public struct QueueFileReader: ~Copyable {
         var decoder = ByteDecoder(section)
         let headBytes = try decoder.takeBytes()
         var headDecoder = ByteDecoder(headBytes)
-        var envelope = try Envelope(headFrom: &headDecoder)
+        var envelope = try Envelope(headFrom: &headDecoder, version: Int(header.version))
         try headDecoder.finish()
         var states: [RecipientState] = []
         var offsets: [UInt64] = []

@@ -1,4 +1,4 @@
-// The version of a whole queue, in the file `format` of the queue directory: `Martlet queue 1`.
+// The version of a whole queue, in the file `format` of the queue directory: `Martlet queue 2`.
 //
 // Each queue file carries its own version; this one number says beforehand which versions may be met. A version of Martlet that writes
 // a new form raises the number, durably, before it writes the first such file. So a program that is too old finds out at its start, before it
@@ -37,7 +37,7 @@ public enum QueueFormatError: Error, Hashable, Sendable, CustomStringConvertible
 /// The version of a queue.
 public enum QueueFormat {
     /// What this version of Martlet writes, and the oldest that it reads.
-    public static let current = 1
+    public static let current = 2
     public static let oldest = 1
     /// The file below the queue directory.
     public static let fileName = "format"

@@ -4,6 +4,7 @@
 // back, and counts as a message only when its end record was right: until then cleanup keeps nothing. Who submitted it is the owner of the
 // file.
 
+import InternetMessage
 import MailIPC
 import MailLog
 import MailModel
@@ -19,6 +20,10 @@ final class MaildropSubmission: Sendable {
     private let log: MailLog
     private let maximumContent: UInt64
     private let hostName: String
+    private let completion: AddressCompletion
+    private var rate: SubmissionRate
+    /// Whether a file that was met counted as one too many: it counts once, however often it is tried.
+    private var isOverLimit: [QueueID: Bool] = [:]
     /// cleanup could not be reached: the rest of this round would fail, too.
     var isCleanupDown = false
     /// Files of this round that are to be tried again.
@@ -32,12 +37,17 @@ final class MaildropSubmission: Sendable {
     /// A wait for cleanup's reply: its content checks may take long.
     private static let replyTimeout = TimeAmount.minutes(10)
 
-    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, hostName: String) {
+    init(
+        directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, hostName: String,
+        completion: AddressCompletion, rate: SubmissionRate
+    ) {
         self.directories = directories
         self.cleanup = cleanup
         self.log = log
         self.maximumContent = maximumContent
         self.hostName = hostName
+        self.completion = completion
+        self.rate = rate
     }
 
     /// Why a file cannot go to cleanup, now or ever.
@@ -58,7 +68,10 @@ final class MaildropSubmission: Sendable {
                 file = try SystemKit.FileDescriptor.open(path, [.readOnly, .noFollow, .nonBlocking])
             } catch {
                 // Gone: another round was faster, or the administrator removed it.
-                if error.isNotFound { return }
+                if error.isNotFound {
+                    isOverLimit[id] = nil
+                    return
+                }
                 // ELOOP is a symbolic link, which no postdrop makes.
                 throw error.errno == 40 ? Obstacle.corrupt("a symbolic link") : Obstacle.later("\(error)")
             }
@@ -78,11 +91,13 @@ final class MaildropSubmission: Sendable {
         let status = try file.status()
         guard status.isRegularFile else { throw Obstacle.corrupt("not a regular file") }
         guard status.links == 1 else { throw Obstacle.corrupt("the file has \(status.links) names") }
+        let isHeld = isOverLimit[id] ?? rate.isExceeded(by: status.owner, now: SystemClock.now())
+        isOverLimit[id] = isHeld
         // A submission with variable return paths is several messages. Those that were taken are not sent again in a later round; what a
         // crash makes of it is window D4 of the state table.
         var taken = progress[id] ?? 0
         while true {
-            let copies = try await submit(id, copy: taken, file: file, owner: status.owner)
+            let copies = try await submit(id, copy: taken, file: file, owner: status.owner, isHeld: isHeld)
             taken += 1
             if taken >= copies { break }
             progress[id] = taken
@@ -91,7 +106,9 @@ final class MaildropSubmission: Sendable {
     }
 
     /// Sends one of the messages that a file holds; returns how many there are.
-    private func submit(_ id: QueueID, copy: Int, file: borrowing SystemKit.FileDescriptor, owner: UInt32) async throws -> Int {
+    private func submit(
+        _ id: QueueID, copy: Int, file: borrowing SystemKit.FileDescriptor, owner: UInt32, isHeld: Bool
+    ) async throws -> Int {
         let stream: IPCStream
         do throws(IPCError) {
             stream = try await cleanup.open()
@@ -102,14 +119,14 @@ final class MaildropSubmission: Sendable {
         }
         let sent: Sent
         do {
-            sent = try await send(id, file, copy: copy, owner: owner, over: stream)
+            sent = try await send(id, file, copy: copy, owner: owner, isHeld: isHeld, over: stream)
             stream.finish()
         } catch {
             stream.reset()
             throw error
         }
         switch sent.reply {
-        case .queued: break
+        case .queued(let queued): if isHeld { PickupLog.hold(log, queued, owner: owner, rate) }
         case .refused(let refusal):
             guard refusal.isPermanentFailure else { throw Obstacle.later("\(refusal)") }
             try await giveBack(id, sent.envelope, refusal)
@@ -126,12 +143,13 @@ final class MaildropSubmission: Sendable {
 
     /// Reads the file once and sends it on; the reply counts only when the end record was right.
     private func send(
-        _ id: QueueID, _ file: borrowing SystemKit.FileDescriptor, copy: Int, owner: UInt32, over stream: IPCStream
+        _ id: QueueID, _ file: borrowing SystemKit.FileDescriptor, copy: Int, owner: UInt32, isHeld: Bool, over stream: IPCStream
     ) async throws -> Sent {
         var decoder = MaildropFileDecoder(maximumContent: maximumContent)
         var envelope: Envelope?
         var verp: VERPDelimiters?
         var isBegun = false
+        var isQuestion = false
         var offset: Int64 = 0
         /// Sends the envelope, once it is known whether it has variable return paths.
         func begin() async throws {
@@ -143,9 +161,7 @@ final class MaildropSubmission: Sendable {
                 envelope?.sender = verp.sender(whole.sender, for: whole.recipients[copy].address)
             }
             let sender = envelope?.sender.logForm ?? ""
-            let line = LogAnnouncement(
-                log, "uid=\(owner) from=<\(sender)>",
-                fields: ["event": "pickup", "uid": .number(Int64(owner)), "sender": .text(sender), "maildrop_id": .text(id.text)])
+            let line = PickupLog.announcement(log, id, owner: owner, controlGroup: envelope?.controlGroup ?? "", sender: sender)
             try await stream.send(CleanupFrame.submit, envelope?.encoded ?? [])
             try await stream.send(CleanupFrame.announce, line.encoded)
         }
@@ -160,14 +176,18 @@ final class MaildropSubmission: Sendable {
                 case .envelope(var given):
                     // Facts over claims: the owner of the file submitted it, and not in the future.
                     given.userID = Int64(owner)
+                    given.isHeld = isHeld
                     given.arrival = min(max(given.arrival, 0), SystemClock.now())
                     envelope = given
                 case .verp(let delimiters):
                     verp = delimiters
                     copies = envelope?.recipients.count ?? 1
+                case .question: isQuestion = true
                 case .content(let content):
+                    guard !isQuestion else { throw Obstacle.corrupt("a question with content") }
                     try await begin()
                     try await stream.send(CleanupFrame.content, content)
+                case .end where isQuestion: break
                 case .end:
                     try await begin()
                     try await stream.send(CleanupFrame.commit)
@@ -175,10 +195,30 @@ final class MaildropSubmission: Sendable {
             }
         }
         guard try file.pread(upTo: 1, at: offset).isEmpty else { throw Obstacle.corrupt("bytes after the end record") }
+        if isQuestion, let question = envelope {
+            let report = VerificationReport(question: question, verdicts: try await verdicts(on: question), hostName: hostName)
+            let line = PickupLog.announcement(log, id, owner: owner, controlGroup: question.controlGroup, sender: "")
+            return Sent(
+                envelope: report.envelope, copies: 1,
+                reply: try await post(report.envelope, content: report.content, announcing: line))
+        }
         guard let envelope, let frame = try await stream.receive(deadline: .now() + Self.replyTimeout) else {
             throw Obstacle.later("cleanup gave no reply")
         }
         return Sent(envelope: envelope, copies: copies, reply: try SubmitReply(frame: frame))
+    }
+
+    /// What cleanup says of each recipient of a question.
+    private func verdicts(on question: Envelope) async throws -> [(address: MailAddress, verdict: RecipientVerdict)] {
+        var out: [(address: MailAddress, verdict: RecipientVerdict)] = []
+        for recipient in question.recipients {
+            // As cleanup completes the recipients of a submission.
+            let address = completion.complete(recipient.address)
+            let frame = try await cleanup.request(CleanupFrame.checkRecipient, address.encoded, timeout: Self.replyTimeout)
+            guard frame.type == CleanupFrame.verdict else { throw Obstacle.later("cleanup gave no verdict") }
+            out.append((address, try RecipientVerdict(decoding: frame.payload[...])))
+        }
+        return out
     }
 
     private func next(_ decoder: inout MaildropFileDecoder) throws(Obstacle) -> MaildropFileDecoder.Event? {
@@ -195,22 +235,28 @@ final class MaildropSubmission: Sendable {
         // No report about a report (RFC 5321 section 6.1).
         guard !envelope.sender.isNull else { throw Obstacle.corrupt("refused, and it has no sender to be told") }
         let notice = RefusalNotice(envelope: envelope, refusal: refusal, hostName: hostName, time: SystemClock.now())
+        switch try await post(notice.envelope, content: notice.content) {
+        case .queued(let queueID): log.info("\(id): sender non-delivery notification: \(queueID)")
+        case .refused(let reply) where reply.isPermanentFailure:
+            throw Obstacle.corrupt("refused, and so was the notice to <\(envelope.sender.logForm)>: \(reply)")
+        case .refused(let reply): throw Obstacle.later("\(reply)")
+        }
+    }
+
+    /// Submits a message of pickup's own making. On a stream of its own: a server takes the first frames of streams in the order of their
+    /// opening, and one that is open already may not wait until this one is answered.
+    private func post(_ envelope: Envelope, content: [UInt8], announcing line: LogAnnouncement? = nil) async throws -> SubmitReply {
         let stream = try await cleanup.open()
         do {
-            try await stream.send(CleanupFrame.submit, notice.envelope.encoded)
-            try await stream.send(CleanupFrame.content, notice.content)
+            try await stream.send(CleanupFrame.submit, envelope.encoded)
+            if let line { try await stream.send(CleanupFrame.announce, line.encoded) }
+            try await stream.send(CleanupFrame.content, content)
             try await stream.send(CleanupFrame.commit)
             guard let frame = try await stream.receive(deadline: .now() + Self.replyTimeout) else {
                 throw Obstacle.later("cleanup gave no reply")
             }
             stream.finish()
-            switch try SubmitReply(frame: frame) {
-            case .queued(let queueID):
-                log.info("\(id): sender non-delivery notification: \(queueID)")
-            case .refused(let reply) where reply.isPermanentFailure:
-                throw Obstacle.corrupt("refused, and so was the notice to <\(envelope.sender.logForm)>: \(reply)")
-            case .refused(let reply): throw Obstacle.later("\(reply)")
-            }
+            return try SubmitReply(frame: frame)
         } catch {
             stream.reset()
             throw error
@@ -220,6 +266,7 @@ final class MaildropSubmission: Sendable {
     private func remove(_ id: QueueID, path: String) throws(SystemError) {
         finished.insert(id)
         progress[id] = nil
+        isOverLimit[id] = nil
         do throws(SystemError) {
             try Files.unlink(path)
         } catch {
@@ -230,6 +277,7 @@ final class MaildropSubmission: Sendable {
 
     private func setAside(_ id: QueueID, _ reason: String) {
         progress[id] = nil
+        isOverLimit[id] = nil
         do throws(SystemError) {
             try Files.rename(directories.path(.maildrop, id), directories.path(.corrupt, id))
             log.warning("\(id): maildrop file moved to corrupt: \(reason)")

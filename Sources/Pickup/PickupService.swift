@@ -3,7 +3,6 @@
 // A file leaves `maildrop` only when cleanup has made the message durable, when its sender has been told that it cannot be taken, or into
 // `corrupt` with a log line. A crash between cleanup's reply and the removal delivers the message twice, never zero times.
 
-import MailIPC
 import MailLog
 import MailModel
 import MailQueue
@@ -32,11 +31,10 @@ final class PickupService: ServiceHandler {
     /// The age at which an unfinished file is left over from a crash, in microseconds.
     private static let staleAge: Int64 = 86_400_000_000
 
-    init(directories: QueueDirectories, cleanup: IPCClient, log: MailLog, maximumContent: UInt64, hostName: String) {
+    init(directories: QueueDirectories, log: MailLog, submission: MaildropSubmission) {
         self.directories = directories
         self.log = log
-        submission = MaildropSubmission(
-            directories: directories, cleanup: cleanup, log: log, maximumContent: maximumContent, hostName: hostName)
+        self.submission = submission
     }
 
     /// The first look, and then one every minute.

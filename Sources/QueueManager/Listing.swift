@@ -1,54 +1,66 @@
-// The queue as `mailq` shows it. Active messages come from memory, the others from their files, read while the list is sent.
+// The queue as `mailq` shows it. Active messages come from memory, the others from their files, read on a thread while the list is sent.
+//
+// Bounds: one thread reads for all listings, and a listing whose client stops reading holds a few thousand names (QueueInventory) and the
+// credit of its stream; how many connections a user may have is bounded (QueueManagerService).
 
 import MailIPC
 import MailModel
 import MailQueue
+import NIOPosix
 import Scheduling
 import ServiceKit
+import SystemKit
 
 extension QueueManager {
-    /// Calls `body` for each message: active, incoming, deferred, on hold; within each by age. Messages may move meanwhile; one that moves
-    /// ahead of the list may be shown twice or not at all.
-    func list(_ body: @ServiceActor (QueueEntry) async throws -> Void) async throws {
-        for id in active.keys.sorted() {
-            guard let message = active[id] else { continue }
-            try await body(
-                QueueEntry(
-                    queueID: id, place: .active, arrival: message.envelope.arrival, nextAttempt: 0, size: message.contentLength,
-                    sender: message.envelope.sender,
-                    recipients: message.todo.map { index in
-                        let recipient = message.envelope.recipients[index]
-                        return QueueEntry.Recipient(
-                            address: recipient.address, originalAddress: recipient.originalAddress,
-                            delayReason: message.deferrals[index]?.reason ?? "")
-                    }))
+    /// Active messages in one step: the loop does other work between two.
+    private static let listingStep = 128
+
+    /// Calls `body` with some messages at a time: active, incoming, deferred, on hold; within each by age. Messages may move meanwhile; one
+    /// that moves ahead of the list may be shown twice or not at all.
+    func list(_ body: @ServiceActor ([QueueEntry]) async throws -> Void) async throws {
+        let ids = active.keys.sorted()
+        for start in stride(from: 0, to: ids.count, by: Self.listingStep) {
+            try await body(ids[start..<min(start + Self.listingStep, ids.count)].compactMap { active[$0].map(Self.entry) })
         }
-        for id in inBacklog.sorted() { try await listFile(id, .incoming, place: .incoming, nextAttempt: 0, body) }
-        for (id, time) in due.messages.sorted(by: { $0.id < $1.id }) {
-            try await listFile(
-                id, .deferred, place: .deferred, nextAttempt: time == QueueManager.inLane ? clock.now() : time, body)
-        }
-        for id in try files.directories.ids(in: .hold).sorted() {
-            try await listFile(id, .hold, place: .hold, nextAttempt: 0, body)
+        var inventory = QueueInventory(files.directories, excluding: Set(ids))
+        var reading = read(inventory)
+        while true {
+            let (entries, rest) = try await reading.value.get()
+            inventory = rest
+            guard let entries else { return }
+            // The next ones are read while these are sent.
+            reading = read(inventory)
+            if !entries.isEmpty { try await body(entries) }
         }
     }
 
-    private func listFile(
-        _ id: QueueID, _ directory: QueueDirectory, place: QueueEntry.Place, nextAttempt: Int64,
-        _ body: @ServiceActor (QueueEntry) async throws -> Void
-    ) async throws {
-        // A file that has just gone, or is no message, is not in the list; whoever takes it up says what is wrong with it.
-        guard let stored = try? files.load(id, in: directory) else { return }
-        let reasons = directory == .deferred ? await bounce.deferrals(of: id) : []
-        let recipients = stored.envelope.recipients.indices.filter { stored.states[$0] == .todo }.map { index in
-            let recipient = stored.envelope.recipients[index]
-            return QueueEntry.Recipient(
-                address: recipient.address, originalAddress: recipient.originalAddress,
-                delayReason: reasons.last { $0.recipient.address == recipient.address }?.outcome.reason ?? "")
+    private typealias Step = ([QueueEntry]?, QueueInventory)
+
+    private func read(_ inventory: QueueInventory) -> Task<Result<Step, any Error>, Never> {
+        let listingPool = listingPool
+        return ServiceActor.start {
+            do {
+                return .success(
+                    try await listingPool.runIfActive {
+                        var rest = inventory
+                        let entries = try rest.next()
+                        return (entries, rest)
+                    })
+            } catch {
+                return .failure(error)
+            }
         }
-        try await body(
-            QueueEntry(
-                queueID: id, place: place, arrival: stored.envelope.arrival, nextAttempt: nextAttempt,
-                size: stored.header.contentLength, sender: stored.envelope.sender, recipients: recipients))
+    }
+
+    private static func entry(_ message: ActiveMessage) -> QueueEntry {
+        QueueEntry(
+            queueID: message.id, place: .active, arrival: message.envelope.arrival, nextAttempt: 0, size: message.contentLength,
+            sender: message.envelope.sender,
+            recipients: message.todo.map { index in
+                let recipient = message.envelope.recipients[index]
+                return QueueEntry.Recipient(
+                    address: recipient.address, originalAddress: recipient.originalAddress,
+                    delayReason: message.deferrals[index]?.reason ?? "")
+            })
     }
 }

@@ -31,9 +31,6 @@ struct QueueFiles: Sendable {
 
     func path(_ directory: QueueDirectory, _ id: QueueID) -> String { directories.path(directory, id) }
 
-    /// Whether the file is there; true where that cannot be told.
-    func mayExist(_ id: QueueID, in directory: QueueDirectory) -> Bool { (try? Files.exists(path(directory, id))) != false }
-
     func load(_ id: QueueID, in directory: QueueDirectory) throws(QueueFileError) -> StoredMessage {
         let reader = try QueueFileReader(path: path(directory, id))
         return StoredMessage(header: reader.header, envelope: reader.envelope, states: reader.states, stateOffsets: reader.stateOffsets)

@@ -13,6 +13,7 @@ import MailLog
 import MailModel
 import MailQueue
 import NIOCore
+import NIOPosix
 import Scheduling
 import ServiceKit
 import SystemKit
@@ -46,6 +47,12 @@ final class QueueManager {
     private var nextSource = 0
     private var shares: ActiveShares
     private var isFeedingLater = false
+    /// Reads files for listings.
+    lazy var listingPool: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        return pool
+    }()
     /// Messages read in one go, so that a thousand that are due at once do not stop everything else.
     private static let feedBatch = 64
     private(set) var isDraining = false
@@ -80,10 +87,10 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
+        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed. (One that comes two
+        // scans later still finds no file at its delivery, and is forgotten.)
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
-        // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed.
-        guard files.mayExist(id, in: .incoming) else { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id)

@@ -43,6 +43,10 @@ public enum QueueManagerService {
             settings: QueueManagerSettings(context.configuration, master: context.services), lock: lock)
     }
 
+    /// Connections of one user who is neither root nor the owner of the queue: they come by the set-gid `postqueue`, which its caller may
+    /// stop at any point.
+    private static let mostConnectionsPerUser = 10
+
     /// How long deliveries under way may go on after a reload.
     private static let drainPatience = TimeAmount.seconds(30)
 
@@ -65,7 +69,7 @@ public enum QueueManagerService {
             log: QueueManagerLog(context.log))
         let alarm = Alarm(manager)
         let service = IPCService(
-            protocol: .queueManager, capacity: 256, log: context.log,
+            protocol: .queueManager, capacity: 256, mostPerUser: mostConnectionsPerUser, log: context.log,
             serve: { stream in await serve(stream, manager, context.log) },
             onWakeUp: { manager.run { await manager.wakeUp() } },
             onDrain: { await manager.drain(patience: drainPatience) })
@@ -84,7 +88,7 @@ public enum QueueManagerService {
                 case QueueManagerFrame.arrived:
                     manager.arrived(try ArrivalNotice(decoding: frame.payload[...]))
                 case QueueManagerFrame.list:
-                    try await manager.list { try await stream.send(QueueManagerFrame.entry, $0.encoded) }
+                    try await manager.list { try await stream.send(QueueManagerFrame.entries, QueueEntry.encoded($0)) }
                     return
                 case QueueManagerFrame.command:
                     let count = await manager.execute(try QueueCommand(decoding: frame.payload[...]))

@@ -2,6 +2,7 @@
 
 public import MailConfiguration
 public import Scheduling
+import Synchronization
 
 /// The configuration of the queue manager.
 public struct QueueManagerSettings: Sendable {
@@ -37,7 +38,19 @@ public struct QueueManagerSettings: Sendable {
         self.discardTransports = discardTransports
         self.requestTimeout = requestTimeout
         self.transportRecipientLimit = transportRecipientLimit
-        self.policy = policy
+        self.policy = QueueManagerSettings.remembering(policy)
+    }
+
+    /// Every recipient asks for the policy of its transport, and to make one is to look up some fifteen parameters by name.
+    private static func remembering(_ make: @escaping @Sendable (String) -> TransportPolicy) -> @Sendable (String) -> TransportPolicy {
+        let known = Mutex<[String: TransportPolicy]>([:])
+        return { transport in
+            if let policy = known.withLock({ $0[transport] }) { return policy }
+            let policy = make(transport)
+            // Names come from tables, too: not without bound.
+            known.withLock { if $0.count < 1000 { $0[transport] = policy } }
+            return policy
+        }
     }
 
     /// - Parameter master: nil where there is no readable master.cf: every transport has the default process limit then.

@@ -1,11 +1,13 @@
 // What a submission command finds around it, made safe before anything else happens: descriptors, environment, umask; and its own words.
 //
 // Security: `postdrop` and `postqueue` are set-group-id, so all of this is the caller's to choose. A closed descriptor 0, 1 or 2 would let
-// the next file that is opened take its number and be written to by an error message. Variables that steer libraries are removed; ld.so has
-// already dropped its own. Only an unprivileged command believes MAIL_CONFIG and `-C`.
+// the next file that is opened take its number and be written to by an error message. Of the environment of a set-id program only
+// MAIL_CONFIG and TZ are left when main begins (CSystemKit, Inheritance.c). MAIL_CONFIG and `-c` of a caller who is not root name a
+// directory that the administrator has listed, or none: main.cf says where the queue is, and an error message shows its text.
 
 import MailConfiguration
 import MailLog
+import MailModel
 import SystemKit
 
 /// The start of a command.
@@ -13,7 +15,7 @@ enum CommandSurroundings {
     /// The configuration of an installed system.
     static let defaultConfigurationDirectory = "/etc/martlet"
 
-    /// Fills descriptors 0 to 2, clears the environment where the command is privileged, sets the umask, ignores SIGPIPE.
+    /// Fills descriptors 0 to 2, sets the umask, and gives up what the caller left behind (Privileges.dropInheritance).
     static func makeSafe() {
         for number in Int32(0)...2 {
             let isOpen = (try? FileDescriptor.borrowing(number) { open throws(SystemError) in try open.status() }) != nil
@@ -23,16 +25,7 @@ enum CommandSurroundings {
             if null.release() != number { ProcessSpawn.exit(CommandStatus.osError.rawValue) }
         }
         _ = Files.setCreationMask(0o077)
-        SignalWait.ignore(.pipe)
-        guard Privileges.isElevated else { return }
-        for name in [
-            "MAIL_CONFIG", "MAIL_DEBUG", "TZDIR", "LOCPATH", "NLSPATH", "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN",
-            "MALLOC_TRACE",
-            "RES_OPTIONS", "RESOLV_HOST_CONF", "TMPDIR", "SWIFT_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD",
-        ] {
-            ProcessSpawn.setEnvironmentVariable(name, nil)
-        }
-        ProcessSpawn.setEnvironmentVariable("PATH", "/usr/bin:/usr/sbin:/bin:/sbin")
+        guard (try? Privileges.dropInheritance()) != nil else { ProcessSpawn.exit(CommandStatus.osError.rawValue) }
     }
 
     /// The words of the command line as bytes, the program's name first. An argument need not be UTF-8.
@@ -52,7 +45,10 @@ enum CommandSurroundings {
         return out
     }
 
-    /// Where the configuration is. A privileged command takes the installed one and no other.
+    /// Where the configuration is: `-C` or `-c`, MAIL_CONFIG, or the installed one.
+    ///
+    /// A set-id command takes another than the installed one only from root, or where the installed one lists it in
+    /// `alternate_config_directories`. Nothing of it is looked at before.
     ///
     /// - Parameter option: the value of `-C` or `-c`.
     static func configurationDirectory(option: [UInt8]?) throws(CommandFailure) -> String {
@@ -63,13 +59,17 @@ enum CommandSurroundings {
             }
             wanted = text
         } else {
-            wanted = Privileges.isElevated ? nil : ProcessSpawn.environmentVariable("MAIL_CONFIG")
+            wanted = ProcessSpawn.environmentVariable("MAIL_CONFIG")
         }
         guard let wanted, !wanted.isEmpty else { return defaultConfigurationDirectory }
-        if Privileges.isElevated && wanted != defaultConfigurationDirectory {
-            throw CommandFailure(.noPermission, "a privileged command reads \(defaultConfigurationDirectory) only")
+        let name = wanted.utf8.last == UInt8(ascii: "/") && wanted.utf8.count > 1 ? String(wanted.dropLast()) : wanted
+        guard Privileges.isCallerUntrusted, name != defaultConfigurationDirectory else { return name }
+        guard try load(directory: defaultConfigurationDirectory)[Parameters.alternateConfigDirectories].contains(name) else {
+            throw CommandFailure(
+                .noPermission,
+                "unauthorized configuration directory: \(ASCII.printable(Array(name.utf8), limit: 200)) (alternate_config_directories)")
         }
-        return wanted.utf8.last == UInt8(ascii: "/") && wanted.utf8.count > 1 ? String(wanted.dropLast()) : wanted
+        return name
     }
 
     static func load(directory: String) throws(CommandFailure) -> Configuration {

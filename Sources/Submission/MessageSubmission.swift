@@ -49,6 +49,7 @@ struct MessageSubmission {
     func run() throws(CommandFailure) -> CommandStatus {
         var recipients: [MailAddress] = []
         for argument in options.recipients { recipients += try RecipientList.addresses(argument) }
+        if options.mode == .verify { return try ask(about: recipients) }
         var message = StandardInputMessage(dotEndsInput: options.dotEndsInput)
         if !options.readsRecipientsFromHeader { return try submit(to: recipients, start: [], message: &message, header: nil) }
 
@@ -63,6 +64,19 @@ struct MessageSubmission {
         }
         for field in header.addressFields { recipients += try RecipientList.addresses(inField: field) }
         return try submit(to: recipients, start: start, message: &message, header: header)
+    }
+
+    /// `-bv`: pickup looks the recipients up and mails the answers to the caller. There is no message, and nothing is read.
+    private func ask(about recipients: [MailAddress]) throws(CommandFailure) -> CommandStatus {
+        guard !sender.isNull else { throw CommandFailure(.usage, "a report cannot be mailed to the null sender") }
+        guard !recipients.isEmpty else { throw CommandFailure(.usage, "No recipient addresses given") }
+        let envelope = MessageSubmission.envelope(sender: sender, recipients: recipients, options: options, submitter: submitter)
+        if let objection = MaildropFile.objection(to: envelope) { throw CommandFailure(.dataError, objection) }
+        let postdrop = try PostdropPipe(
+            commandDirectory: configuration[Parameters.commandDirectory], configurationDirectory: directory)
+        var encoder = MaildropFileEncoder()
+        _ = postdrop.write(encoder.begin(envelope) + encoder.question() + encoder.end())
+        return postdrop.finish()
     }
 
     private func submit(

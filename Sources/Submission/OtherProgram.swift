@@ -1,4 +1,4 @@
-// Commands that sendmail hands on: `-bp` to postqueue, `-bi` to martlet, `-bs` to smtpd.
+// Commands that sendmail hands on: `-bp` to postqueue, `-bi` to martlet.
 
 import SystemKit
 

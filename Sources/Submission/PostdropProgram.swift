@@ -1,8 +1,11 @@
 // postdrop(1): reads one submission on standard input and puts it into `maildrop`. The only writer there.
 //
 // Security: set-group-id. Everything it reads is the caller's: the environment, the descriptors, the options, the bytes. It believes the
-// kernel about who the caller is (the owner of the file it creates), copies only what the decoder has checked, and does nothing else. A
-// signal of the caller removes the unfinished file.
+// kernel about who the caller is (the owner of the file it creates, its own control group), copies only what the decoder has checked, and
+// does nothing else. A signal of the caller removes the unfinished file.
+// Bounds: message_size_limit for content, MaildropFile's for the rest; no input for a day ends it, because then pickup takes its file for
+// one that a crash left. Memory is one piece of input and one envelope. What else a caller could use up (processes, files, the disk's quota)
+// is accounted to the caller by the kernel: process and file are the caller's.
 
 import MailConfiguration
 import MailModel
@@ -45,7 +48,9 @@ public enum PostdropProgram {
         return directory
     }
 
-    private static let interruptions: [Signal] = [.interrupt, .terminate, .hangUp, .quit]
+    /// Timers and limits of the caller survive execve(2).
+    private static let interruptions: [Signal] = [.interrupt, .terminate, .hangUp, .quit, .alarm, .cpuLimit]
+    private static let patience = 86_400_000
 
     private static func drop(_ configuration: Configuration) throws(CommandFailure) {
         let limit = configuration[Parameters.messageSizeLimit]
@@ -80,7 +85,8 @@ public enum PostdropProgram {
         while true {
             let input: [UInt8]
             do throws(SystemError) {
-                let ready = try Polling.wait([Polling.Interest(signals, .read), Polling.Interest(0, .read)], milliseconds: nil)
+                let ready = try Polling.wait([Polling.Interest(signals, .read), Polling.Interest(0, .read)], milliseconds: patience)
+                if ready.isEmpty { throw SystemError(errno: 110, operation: "read", object: "standard input") }
                 if ready.contains(0) { throw SystemError(errno: 4, operation: "read", object: "standard input") }
                 input = try FileDescriptor.borrowing(0) { stdin throws(SystemError) in try stdin.read(upTo: 128 << 10) }
             } catch {
@@ -114,10 +120,18 @@ public enum PostdropProgram {
             envelope.userID = Int64(Privileges.realUser)
             envelope.arrival = SystemClock.now()
             envelope.isHeld = false
+            envelope.controlGroup = ownControlGroup()
             return encoder.begin(envelope)
         case .verp(let delimiters): return encoder.verp(delimiters)
+        case .question: return encoder.question()
         case .content(let content): return encoder.content(content)
         case .end: return encoder.end()
         }
+    }
+
+    /// Empty where the kernel has no control groups, or /proc is not there.
+    private static func ownControlGroup() -> String {
+        guard let text = try? FileDescriptor.open("/proc/self/cgroup", [.readOnly, .noFollow]).readAll(limit: 64 << 10) else { return "" }
+        return ControlGroup.path(text)
     }
 }

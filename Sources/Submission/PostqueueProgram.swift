@@ -91,7 +91,11 @@ public enum PostqueueProgram {
             if action == .list || action == .listJSON, let offline = OfflineQueue(queueDirectory: queueDirectory) {
                 CommandSurroundings.say("postqueue: warning: Mail system is down -- accessing queue directly (\(error))")
                 var listing = Listing(asJSON: action == .listJSON)
-                offline.visit { listing.add($0) }
+                do throws(SystemError) {
+                    try offline.visit { listing.add($0) }
+                } catch {
+                    throw CommandFailure(.temporaryFailure, "\(error)")
+                }
                 return listing.finish()
             }
             throw CommandFailure(.unavailable, "Queue report unavailable - mail system is down (\(error))")
@@ -108,15 +112,8 @@ public enum PostqueueProgram {
     }
 
     private static func list(_ connection: BlockingIPCConnection, asJSON: Bool) throws(IPCError) {
-        let stream = connection.open()
-        try connection.send(QueueManagerFrame.list, stream: stream)
         var listing = Listing(asJSON: asJSON)
-        while let frame = try connection.receive(), frame.type != MultiplexerFrame.end {
-            guard frame.type == QueueManagerFrame.entry, let entry = try? QueueEntry(decoding: frame.payload[...]) else {
-                throw .violation("frame type \(frame.type) in a listing")
-            }
-            listing.add(entry)
-        }
+        try connection.listQueue { listing.add($0) }
         listing.finish()
     }
 
@@ -141,15 +138,19 @@ private struct Listing {
 
     init(asJSON: Bool) { self.asJSON = asJSON }
 
-    mutating func add(_ entry: QueueEntry) {
-        if asJSON {
-            output.write(QueueListing.json(entry) + "\n")
-        } else {
-            if count == 0 { output.write(QueueListing.heading + "\n") }
-            output.write(QueueListing.text(entry, date: Self.date))
+    /// Writes some messages at once, so that the first ones are seen while the others are read.
+    mutating func add(_ entries: [QueueEntry]) {
+        for entry in entries {
+            if asJSON {
+                output.write(QueueListing.json(entry) + "\n")
+            } else {
+                if count == 0 { output.write(QueueListing.heading + "\n") }
+                output.write(QueueListing.text(entry, date: Self.date))
+            }
+            count += 1
+            bytes &+= entry.size
         }
-        count += 1
-        bytes &+= entry.size
+        output.flush()
     }
 
     mutating func finish() {
@@ -173,8 +174,13 @@ private struct StandardOutput {
     }
 
     mutating func flush() {
-        // A reader that went away (`mailq | head`) is no failure.
-        try? FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(buffer) }
+        do throws(SystemError) {
+            try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(buffer) }
+        } catch {
+            // A reader that went away (`mailq | head`) is no failure, and nobody needs the rest.
+            if error.isBrokenPipe { ProcessSpawn.exit(CommandStatus.ok.rawValue) }
+            CommandSurroundings.fail("postqueue", CommandFailure(.ioError, "\(error)"), configuration: nil)
+        }
         buffer.removeAll(keepingCapacity: true)
     }
 }

@@ -5,7 +5,6 @@
 
 import MailConfiguration
 import MailModel
-import MailQueue
 import SystemKit
 
 /// The program.
@@ -38,13 +37,13 @@ public enum SendmailProgram {
     ) throws(CommandFailure) -> Never {
         let commands = configuration[Parameters.commandDirectory]
         switch options.mode {
-        case .deliver:
+        case .deliver, .verify:
             let status = try MessageSubmission(options, configuration: configuration, directory: directory).run()
             ProcessSpawn.exit(status.rawValue)
-        case .verify:
-            let status = try VerificationReport.submit(options, configuration: configuration, directory: directory)
-            ProcessSpawn.exit(status.rawValue)
-        case .smtpSession: try runSMTPSession(directory: directory, configuration: configuration)
+        case .smtpSession:
+            var dialogue = try SMTPDialogue(options, configuration: configuration, directory: directory)
+            try dialogue.run()
+            ProcessSpawn.exit(CommandStatus.ok.rawValue)
         case .listQueue: try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-p"])
         case .flush(.all): try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-f"])
         case .flush(.message(let id)): try OtherProgram.become("\(commands)/postqueue", ["-c", directory, "-i", try text(id)])
@@ -60,17 +59,6 @@ public enum SendmailProgram {
             try OtherProgram.become("\(commands)/martlet", ["start"])
         case .nothing: ProcessSpawn.exit(CommandStatus.ok.rawValue)
         }
-    }
-
-    /// `-bs`: smtpd on standard input and output. Its content goes to cleanup at once, so that needs the mail system to be up.
-    private static func runSMTPSession(directory: String, configuration: Configuration) throws(CommandFailure) -> Never {
-        let socket = QueueDirectories(root: configuration[Parameters.queueDirectory]).socket("cleanup", isPrivate: false)
-        do throws(SystemError) {
-            _ = try Sockets.connectUnix(path: socket)
-        } catch {
-            throw CommandFailure(.temporaryFailure, "the mail system is down: \(error)")
-        }
-        try OtherProgram.become("\(configuration[Parameters.daemonDirectory])/smtpd", ["-S", "-n", "stdin", "-t", "unix", "-c", directory])
     }
 
     private static func text(_ bytes: [UInt8]) throws(CommandFailure) -> String {

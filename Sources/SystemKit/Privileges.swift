@@ -17,6 +17,13 @@ public enum Privileges {
     /// Whether this program was started set-user-id or set-group-id (AT_SECURE): its environment and descriptors are the caller's.
     public static var isElevated: Bool { csk_is_elevated() != 0 }
 
+    /// Whether the caller of a set-id program is somebody to be guarded against. Root could do by itself what such a program can.
+    public static var isCallerUntrusted: Bool { isElevated && getuid() != 0 }
+
+    /// Gives up what came with execve(2): ignored signals that would change the meaning of system calls, and, in a set-id program, all
+    /// descriptors above 2, core dumps and being traced. All variables but MAIL_CONFIG and TZ went before the first constructor ran.
+    public static func dropInheritance() throws(SystemError) { try checked(Int(csk_drop_inheritance()), "prepare", "process") }
+
     /// Locks the process into a directory, with the working directory at its root.
     public static func chroot(to directory: String) throws(SystemError) {
         try Files.changeDirectory(to: directory)

@@ -21,6 +21,8 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let pipe = Signal(rawValue: SIGPIPE)
     public static let kill = Signal(rawValue: SIGKILL)
     public static let quit = Signal(rawValue: SIGQUIT)
+    /// RLIMIT_CPU, the soft limit.
+    public static let cpuLimit = Signal(rawValue: SIGXCPU)
 
     public var description: String { "signal \(rawValue)" }
 }

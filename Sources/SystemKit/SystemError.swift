@@ -40,6 +40,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public static func locked(_ object: String) -> SystemError {
         SystemError(errno: EAGAIN, operation: "set exclusive lock", object: object)
     }
+    /// EPIPE: nobody reads any more.
+    public var isBrokenPipe: Bool { errno == EPIPE }
     /// ENOSPC or EDQUOT: no room on the file system.
     public var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
 }

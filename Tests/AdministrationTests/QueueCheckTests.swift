@@ -205,7 +205,7 @@ final class QueueFixture {
         },
         Case(.version, nil) { queue in
             let path = "deferred/\(try queue.message(in: .deferred).text)"
-            try queue.damage(path, at: 8, [2, 0])
+            try queue.damage(path, at: 8, [3, 0])
             return path
         },
         Case(.twoPlaces, nil) { queue in

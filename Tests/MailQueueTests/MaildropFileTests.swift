@@ -34,7 +34,7 @@ import Testing
                 switch event {
                 case .envelope(let found): envelope = found
                 case .content(let bytes): content += bytes
-                case .verp, .end: break
+                case .verp, .question, .end: break
                 }
             }
         }

@@ -122,8 +122,8 @@ private func write(_ content: [UInt8], recipients: Int = 3, in directory: String
         let scratch = try ScratchDirectory()
         let file = try write([], in: scratch.path)
         let descriptor = try FileDescriptor.open(file.path, [.writeOnly])
-        try descriptor.pwriteAll([2, 0], at: 8)
-        #expect(throws: QueueFileError.unknownVersion(2)) { _ = try QueueFileReader(path: file.path).states }
+        try descriptor.pwriteAll([3, 0], at: 8)
+        #expect(throws: QueueFileError.unknownVersion(3)) { _ = try QueueFileReader(path: file.path).states }
     }
 
     @Test func aDroppedWriterLeavesNothing() throws {

@@ -13,7 +13,8 @@ import Testing
 @Suite struct SampleTests {
     static let directory = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Samples"
 
-    static let envelope = Envelope(
+    /// As version 1 knew it.
+    static let envelope1 = Envelope(
         sender: MailAddress("phil@sender.test"),
         recipients: [
             EnvelopeRecipient(
@@ -27,6 +28,12 @@ import Testing
             login: "phil"),
         envelopeID: Array("QQ314159".utf8), returnContent: .headers, body: .eightBitMIME, isSMTPUTF8: true, userID: 1000,
         fullName: Array("Phil".utf8), isHeld: false)
+    static let controlGroup = "/system.slice/backup.service"
+    static let envelope: Envelope = {
+        var envelope = envelope1
+        envelope.controlGroup = controlGroup
+        return envelope
+    }()
     static let content = Array("Subject: sample\r\n\r\n.a line with a dot, and Gr\u{FC}\u{DF}e\r\n\u{0}\r\n".utf8)
     static let id = QueueID(microseconds: 1_700_000_000_123_456, unique: 7)
 
@@ -82,7 +89,7 @@ import Testing
 
     @Test(arguments: QueueFormat.oldest...QueueFormat.current) func queueFilesOfEveryVersionAreRead(version: Int) throws {
         let reader = try QueueFileReader(path: "\(Self.directory)/queue-file-\(version)")
-        #expect(reader.envelope == Self.envelope)
+        #expect(reader.envelope == (version == 1 ? Self.envelope1 : Self.envelope))
         #expect(reader.states == [.todo, .done, .bounced])
         #expect(reader.header.delayNoticeSent)
         #expect(reader.header.contentFacts == [.eightBitBody, .longLines])
@@ -98,6 +105,7 @@ import Testing
             return
         }
         #expect(envelope.sender == Self.envelope.sender && envelope.recipients.map(\.address) == Self.envelope.recipients.map(\.address))
+        #expect(envelope.controlGroup == (version == 1 ? "" : Self.controlGroup) && envelope.fullName == Self.envelope.fullName)
         #expect(try decoder.next() == .content(Self.content))
         #expect(try decoder.next() == .end)
     }
@@ -109,7 +117,7 @@ import Testing
     }
 
     /// A version that is not known, with everything else right: refused as such, not taken for garbage, and not changed.
-    @Test(arguments: [0, 2, 255, 65535] as [UInt16]) func anotherVersionIsNamed(version: UInt16) throws {
+    @Test(arguments: [0, 3, 255, 65535] as [UInt16]) func anotherVersionIsNamed(version: UInt16) throws {
         let scratch = try ScratchDirectory()
         let path = "\(scratch.path)/\(Self.id.text)"
         var bytes = try Files.contents(of: "\(Self.directory)/queue-file-1")

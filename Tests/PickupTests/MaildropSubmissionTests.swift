@@ -1,5 +1,6 @@
 // pickup against a cleanup of the test's own: what it sends, and what becomes of the file by the reply.
 
+import InternetMessage
 import MailIPC
 import MailLog
 import MailModel
@@ -29,7 +30,7 @@ private final class FakeCleanup {
     private var replies: [SubmitReply]
     private var server: IPCConnection?
 
-    init(replies: [SubmitReply]) throws {
+    init(replies: [SubmitReply], rate: SubmissionRate = SubmissionRate(limit: 0, window: 1)) throws {
         root = "/tmp/martlet-pickup-test-\(UInt64.random(in: 0..<UInt64.max))"
         self.replies = replies
         try Files.makeDirectory(root)
@@ -41,7 +42,7 @@ private final class FakeCleanup {
         submission = MaildropSubmission(
             directories: QueueDirectories(root: root), cleanup: client,
             log: MailLog(program: "pickup", syslogName: "test", destination: .file("\(root)/log")), maximumContent: 100_000,
-            hostName: "h.test")
+            hostName: "h.test", completion: AddressCompletion(origin: "h.test", domain: ""), rate: rate)
     }
 
     deinit { FakeCleanup.remove(root) }
@@ -87,6 +88,12 @@ private final class FakeCleanup {
             switch frame.type {
             case CleanupFrame.submit: message = (try? Envelope(decoding: frame.payload[...])).map { Message(envelope: $0) }
             case CleanupFrame.announce: announced += [(try? LogAnnouncement(decoding: frame.payload[...]))?.text ?? "?"]
+            case CleanupFrame.checkRecipient:
+                guard let address = try? MailAddress(decoding: frame.payload[...]) else { return }
+                let isKnown = address.localPart == Array("anna".utf8)
+                let verdict = RecipientVerdict(.local, isKnown ? .known : .unknown(EnhancedStatusCode(5, 1, 1), "no \u{1B}such user"))
+                try? await stream.send(CleanupFrame.verdict, verdict.encoded)
+                return
             case CleanupFrame.content: message?.content += frame.payload
             default:
                 guard var whole = message else { return }
@@ -137,6 +144,50 @@ struct MaildropSubmissionTests {
         #expect(cleanup.messages.first?.envelope.userID == Int64(Privileges.realUser))
         #expect(cleanup.messages.first.map { $0.envelope.arrival <= SystemClock.now() } == true)
         #expect(cleanup.announced == ["uid=\(Privileges.realUser) from=<bob>"])
+    }
+
+    @Test func overTheLimitIsHeldAndCountedOnce() async throws {
+        let refusal = SubmitReply.refused(SMTPReply(451, EnhancedStatusCode(4, 3, 0), "later"))
+        let cleanup = try FakeCleanup(
+            replies: [try queued(), refusal, try queued()], rate: SubmissionRate(limit: 1, window: 3_600_000_000))
+        for name in ["AAAAAAAAAA", "BBBBBBBBBB"] { try cleanup.write(file(), as: name) }
+        try await cleanup.run("AAAAAAAAAA")
+        try await cleanup.run("BBBBBBBBBB")
+        // Refused for now: it is tried again, and is still the same one too many.
+        try await cleanup.run("BBBBBBBBBB")
+        #expect(cleanup.messages.map(\.envelope.isHeld) == [false, true, true])
+        #expect(cleanup.waiting.isEmpty)
+        #expect(
+            cleanup.log.contains("4jYJDg2t5cz1r2: hold: uid=\(Privileges.realUser) has submitted more than 1 messages in 3600s"),
+            "\(cleanup.log)")
+    }
+
+    @Test func aQuestionIsAnsweredToItsSenderOnly() async throws {
+        let cleanup = try FakeCleanup(replies: [try queued()])
+        let envelope = Envelope(
+            sender: MailAddress("bob"), recipients: [EnvelopeRecipient(MailAddress("anna")), EnvelopeRecipient(MailAddress("x@h.test"))],
+            origin: .localSubmission, arrival: 17)
+        var encoder = MaildropFileEncoder()
+        try cleanup.write(encoder.begin(envelope) + encoder.question() + encoder.end())
+        try await cleanup.run("AAAAAAAAAA")
+        let report = try #require(cleanup.messages.first)
+        #expect(cleanup.messages.count == 1 && cleanup.waiting.isEmpty)
+        #expect(report.envelope.sender.isNull)
+        #expect(report.envelope.recipients.map(\.address) == [MailAddress("bob")])
+        let text = String(decoding: report.content, as: UTF8.self)
+        #expect(text.contains("<anna@h.test>: deliverable (a local address)"), "\(text)")
+        #expect(text.contains("<x@h.test>: undeliverable (5.1.1 no ?such user)"), "\(text)")
+    }
+
+    @Test func aQuestionWithContentIsNone() async throws {
+        let cleanup = try FakeCleanup(replies: [])
+        let envelope = Envelope(
+            sender: MailAddress("bob"), recipients: [EnvelopeRecipient(MailAddress("a@y"))], origin: .localSubmission, arrival: 17)
+        var encoder = MaildropFileEncoder()
+        try cleanup.write(encoder.begin(envelope) + encoder.question() + encoder.content(Self.content) + encoder.end())
+        try await cleanup.run("AAAAAAAAAA")
+        #expect(cleanup.corrupt == ["AAAAAAAAAA"])
+        #expect(!cleanup.messages.contains { $0.isCommitted })
     }
 
     @Test func theDirectoryGoesWithTheTest() async throws {

@@ -4,6 +4,7 @@ import MailIPC
 import MailModel
 import MailQueue
 import ServiceKit
+import SystemKit
 import Testing
 
 @testable import QueueManager
@@ -150,7 +151,12 @@ import Testing
         bench.manager.arrived(flying)
         await bench.agents.begun(2)
         var entries: [QueueEntry] = []
-        try await bench.manager.list { entries.append($0) }
+        // bounce writes why a message waits; who lists the queue reads it there.
+        for record in bench.bounce.records where record.log == .defer {
+            let log = try FileDescriptor.open(bench.directories.path(.defer, record.queueID), [.writeOnly, .create, .append])
+            try log.writeAll(BounceLogFile.line(record))
+        }
+        try await bench.manager.list { entries += $0 }
         try #require(entries.map(\.queueID) == [flying.queueID, waiting, held])
         #expect(entries.map(\.place) == [.active, .deferred, .hold])
         #expect(entries[0].recipients.count == 2 && entries[0].sender.isNull)

@@ -19,7 +19,7 @@ private let small = QueueManagerSettings(activeLimit: 100, activeRecipientLimit:
         #expect(bench.manager.active.count == 45, "half of what the reserve of ten leaves")
         // mailq shows all of them.
         var listed = 0
-        try await bench.manager.list { _ in listed += 1 }
+        try await bench.manager.list { listed += $0.count }
         #expect(listed == 200)
         bench.manager.arrived(try bench.write(from: "ann@quiet.test", to: ["b@quick.test"]))
         await bench.agents.begun(6)

@@ -16,6 +16,7 @@ int csk_start_writeback(int fd);                         // sync_file_range(SYNC
 int csk_fdatasync_all(const int *fds, size_t count, int *results);
 int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
 int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
+ssize_t csk_directory_records(int fd, void *buffer, size_t size);   // getdents64
 
 int csk_memory_file(const char *name);                   // memfd_create, sealable
 int csk_seal(int fd);                                    // no write, shrink, grow or further seal
@@ -46,6 +47,9 @@ int csk_status_exit_code(int status);
 int csk_status_signal(int status);
 char **csk_environment(void);
 int csk_no_new_privileges(void);
+// Signals that the caller ignores, and in a set-id program descriptors above 2, core dumps and tracing. Its environment is gone already
+// (Inheritance.c).
+int csk_drop_inheritance(void);
 
 // Identity
 int csk_set_group_ids(uint32_t group);                   // real, effective and saved
