@@ -148,8 +148,7 @@ struct ImportMain {
         guard isUsed, settings["virtual_transport"] == nil else { return }
         values.note(
             ImportPlace(file: file, line: 0, name: "virtual_transport"), .unsupported, isSerious: true,
-            "there is no virtual(8): mail of virtual_mailbox_domains is put off, at the door or in the queue, until virtual_transport names another way, an LMTP server for example"
-        )
+            "there is no virtual(8): mail of virtual_mailbox_domains is put off until virtual_transport names another way, perhaps an LMTP server")
         out += [
             "", "# There is no virtual(8): mail of virtual_mailbox_domains is put off.",
             "virtual_transport = retry:4.3.5 virtual mailboxes are not there",
