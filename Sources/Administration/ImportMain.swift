@@ -137,7 +137,7 @@ struct ImportMain {
             values.note(place, .changed, isSerious: true, "\(value): the socket is in Postfix's queue directory, which goes with Postfix")
         }
         guard services.lostTransports[transport] != nil else { return result }
-        values.note(place, .unsupported, isSerious: true, "there is no transport \(transport): mail for it is put off, at the door or in the queue (retry:)")
+        values.note(place, .unsupported, isSerious: true, "there is no transport \(transport): mail for it is put off (retry:)")
         return "retry:4.3.5 the transport \(transport) is not there"
     }
 
@@ -148,7 +148,8 @@ struct ImportMain {
         guard isUsed, settings["virtual_transport"] == nil else { return }
         values.note(
             ImportPlace(file: file, line: 0, name: "virtual_transport"), .unsupported, isSerious: true,
-            "there is no virtual(8): mail of virtual_mailbox_domains is put off until virtual_transport names another way, perhaps an LMTP server")
+            "there is no virtual(8): mail of virtual_mailbox_domains is put off until virtual_transport names another way, perhaps an LMTP server"
+        )
         out += [
             "", "# There is no virtual(8): mail of virtual_mailbox_domains is put off.",
             "virtual_transport = retry:4.3.5 virtual mailboxes are not there",
