@@ -187,7 +187,7 @@ let package = Package(
         tests(
             "AdministrationTests",
             [
-                "Administration", "MailModel", "MailConfiguration", "MailIPC", "MailQueue", "SystemKit",
+                "Administration", "LookupTables", "MailModel", "MailConfiguration", "MailIPC", "MailQueue", "SystemKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ]

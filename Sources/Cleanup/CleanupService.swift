@@ -190,11 +190,15 @@ final class CleanupService {
 public enum CleanupProgram {
     public static func main() -> Never {
         Daemon.run("cleanup", listening: .programs) { context in
-            AddressRouter(configuration: context.configuration, warn: { context.log.warning($0) })
-        } start: { context, router, _ in
+            // smtpd alone is another user. Who merely has the group of public/ may not write envelopes here (DESIGN.md, section 1).
+            let network = try UserDatabase.user(named: context.configuration[Parameters.networkOwner])
+            let router = AddressRouter(configuration: context.configuration, warn: { context.log.warning($0) })
+            return (router, Set(network.map { [$0.uid] } ?? []))
+        } start: { context, prepared, _ in
+            let (router, users) = prepared
             let cleanup = CleanupService(context: context, router: router)
             return IPCService(
-                protocol: .cleanup, capacity: 1000, log: context.log, serve: { await cleanup.serve($0) },
+                protocol: .cleanup, capacity: 1000, users: users, log: context.log, serve: { await cleanup.serve($0) },
                 onDrain: { await cleanup.finish() })
         }
     }

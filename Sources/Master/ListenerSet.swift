@@ -121,6 +121,11 @@ struct ListenerSet: ~Copyable {
         return found
     }
 
+    /// Closes those of the network.
+    mutating func closeNetwork() {
+        open = open.filter { if case .inet = $0.key { false } else { true } }
+    }
+
     /// Closes everything.
     mutating func close() {
         open = [:]

@@ -1,8 +1,9 @@
 // The queue manager as a daemon: its protocol, its timer, its start and end.
 //
 // SECURITY: talks only to programs of ours, over sockets in the queue directory; opens queue files, never their content; needs no rights
-// but those of the mail owner. Requests are decoded strictly; one that does not decode ends that stream and nothing else. Who may give
-// orders is decided by the permissions of public/qmgr.
+// but those of the mail owner. Requests are decoded strictly; one that does not decode ends that stream and nothing else. Who may list and
+// flush the queue is decided by the permissions of public/qmgr, which the set-gid `postqueue` has for its callers; notices and all other orders
+// are taken from root and the mail owner only, as the kernel names the peer.
 // There is one queue manager for a queue: it holds a lock on `incoming`, so that a second one waits instead of delivering everything twice.
 
 import AddressRouting
@@ -86,13 +87,21 @@ public enum QueueManagerService {
             while let frame = try await stream.receive() {
                 switch frame.type {
                 case QueueManagerFrame.arrived:
+                    // It would name recipients for a message of somebody else.
+                    guard stream.isPeerTrusted else { throw IPCError.violation("a notice of a user") }
                     manager.arrived(try ArrivalNotice(decoding: frame.payload[...]))
                 case QueueManagerFrame.list:
                     try await manager.list { try await stream.send(QueueManagerFrame.entries, QueueEntry.encoded($0)) }
                     return
                 case QueueManagerFrame.command:
-                    let count = await manager.execute(try QueueCommand(decoding: frame.payload[...]))
+                    let command = try QueueCommand(decoding: frame.payload[...])
                     var encoder = ByteEncoder()
+                    guard stream.isPeerTrusted || command.verb == .flush else {
+                        encoder.put("only root and the owner of the queue may give this order")
+                        try await stream.send(QueueManagerFrame.failed, encoder.bytes)
+                        return
+                    }
+                    let count = await manager.execute(command)
                     encoder.put(UInt32(clamping: count))
                     try await stream.send(QueueManagerFrame.count, encoder.bytes)
                     return

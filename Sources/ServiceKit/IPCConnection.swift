@@ -17,6 +17,8 @@ public final class IPCConnection {
     private var nextStream: UInt32 = 1
     private var sideChannel: Int32
     let isServer: Bool
+    /// Server: whether the client is root or the user of this process. Others reach a socket by a group's right, as set-gid programs do.
+    private(set) var isPeerTrusted = false
     private var outgoing = ByteBuffer()
     private var isFlushOrdered = false
     private let timer = DeadlineTimer()
@@ -109,6 +111,9 @@ public final class IPCConnection {
         } catch {
             if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
             throw .unreachable("\(error)")
+        }
+        if let user = (try? Sockets.peerCredentials(of: descriptor))?.uid {
+            connection.isPeerTrusted = user == 0 || user == Privileges.effectiveUser
         }
         connection.onOpen = onOpen
         connection.streamLimit = 4 * capacity + 64

@@ -10,6 +10,7 @@ public final class IPCService: ServiceHandler {
     private let spoken: IPCProtocol
     private let capacity: Int
     private let mostPerUser: Int
+    private let users: Set<UInt32>?
     private let log: MailLog
     private let serve: @ServiceActor (IPCStream) async -> Void
     private let onWakeUp: @ServiceActor () -> Void
@@ -25,16 +26,18 @@ public final class IPCService: ServiceHandler {
     ///   - capacity: streams that a client may have open at a time on one connection.
     ///   - mostPerUser: connections that a user may have at a time who is neither root nor the user of this process; one more is closed at
     ///     once.
+    ///   - users: who may connect besides root and the user of this process; nil is whoever the socket's permissions admit.
     ///   - serve: answers one stream; when it returns the stream is finished.
     ///   - onDrain: finishes what goes on beyond the streams.
     public init(
-        protocol spoken: IPCProtocol, capacity: Int, mostPerUser: Int = .max, log: MailLog,
+        protocol spoken: IPCProtocol, capacity: Int, mostPerUser: Int = .max, users: Set<UInt32>? = nil, log: MailLog,
         serve: @escaping @ServiceActor (IPCStream) async -> Void,
         onWakeUp: @escaping @ServiceActor () -> Void = {}, onDrain: @escaping @ServiceActor () async -> Void = {}
     ) {
         self.spoken = spoken
         self.capacity = capacity
         self.mostPerUser = mostPerUser
+        self.users = users
         self.log = log
         self.serve = serve
         self.onWakeUp = onWakeUp
@@ -43,10 +46,14 @@ public final class IPCService: ServiceHandler {
 
     /// Counts a connection of a user that is to be counted: who that is, or nil for others. False where it is one too many.
     private func admit(_ descriptor: Int32) -> (isAdmitted: Bool, user: UInt32?) {
-        guard mostPerUser < .max else { return (true, nil) }
+        guard mostPerUser < .max || users != nil else { return (true, nil) }
         // A peer that cannot be told is nobody of ours.
         guard let user = (try? Sockets.peerCredentials(of: descriptor))?.uid else { return (false, nil) }
         if user == 0 || user == Privileges.effectiveUser { return (true, nil) }
+        if let users, !users.contains(user) {
+            log.warning("\(spoken.name): connection of user \(user) refused")
+            return (false, nil)
+        }
         guard connectionsOfUser[user, default: 0] < mostPerUser else { return (false, nil) }
         connectionsOfUser[user, default: 0] += 1
         return (true, user)

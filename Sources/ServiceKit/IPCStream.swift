@@ -34,6 +34,9 @@ public final class IPCStream {
         self.connection = connection
     }
 
+    /// Server: whether the client is root or the user of this process, as the kernel says.
+    public var isPeerTrusted: Bool { connection.isPeerTrusted }
+
     /// Sends a frame, waiting for credit.
     ///
     /// - Parameters:

@@ -358,6 +358,46 @@ def test_a_user_cannot_use_up_the_queue_manager(host):
     wait_until(lambda: host.as_user("postqueue", "-p", user=MALLORY).returncode == 0, "they are free again", context=host.explain)
 
 
+CLIENT = """
+import socket, struct, sys
+def frame(stream, kind, payload=b''): return struct.pack('<IIB', len(payload), stream, kind) + payload
+s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1])
+s.sendall(b'N' + frame(1, int(sys.argv[2]), bytes.fromhex(sys.argv[3])))
+data = b''
+while True:
+    try: more = s.recv(65536)
+    except OSError: break
+    data += more
+    frames, rest = [], data
+    while len(rest) >= 9 and len(rest) >= 9 + struct.unpack('<I', rest[:4])[0]:
+        length, stream, kind = struct.unpack('<IIB', rest[:9])
+        frames.append((stream, kind, rest[9:9 + length])); rest = rest[9 + length:]
+    if not more or any(f[0] == 1 for f in frames): break
+print(frames if data else 'closed')
+"""
+
+
+@pytest.mark.parametrize("verb", [0, 1, 2, 3, 4])
+def test_the_group_gives_no_orders(host, verb):
+    """What a subverted postqueue could say to qmgr and cleanup: flush, and nothing else."""
+    host.set(defer_transports="local")
+    host.process.send_signal(signal.SIGHUP)
+    host.wait_for_log("reload")
+    host.as_user("sendmail", "anna", stdin=MESSAGE, check=0)
+    wait_until(lambda: host.queue_files()["deferred"], "it is deferred", context=host.explain)
+    before = host.queue_files()
+
+    def say(name, kind, payload):
+        words = host.inside("setpriv", f"--reuid={MALLORY}", f"--regid={GROUP}", "--clear-groups", sys.executable, "-c", CLIENT, host.queue / "public" / name, kind, payload)
+        return subprocess.run(words, capture_output=True, timeout=60).stdout.decode()
+
+    answer = say("qmgr", 19, bytes([verb, 0]).hex())
+    assert ("only root and the owner" in answer) == (verb != 0), answer
+    assert host.queue_files() == before
+    assert "closed" in say("cleanup", 21, ""), "nobody but programs of ours reaches cleanup"
+    host.wait_for_log(f"cleanup: connection of user {MALLORY} refused")
+
+
 # Whose mail it is
 
 
