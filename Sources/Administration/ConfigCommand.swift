@@ -39,7 +39,8 @@ struct ConfigCommand: ParsableCommand {
     @Flag(name: .customLong("man"), help: .hidden)
     var manualPage = false
 
-    @Argument(help: "Names of parameters; with -e name=value.")
+    @Argument(
+        help: "Names of parameters; with -e name=value.", completion: .custom { _, _, _ in Parameters.all.map(\.name) })
     var words: [String] = []
 
     func validate() throws {
@@ -132,6 +133,10 @@ struct ConfigCommand: ParsableCommand {
             ) { $0.hasPrefix("/") ? "file" : nil }
             for warning in edited.warnings where names.contains(where: { warning.text.contains($0) }) {
                 Diagnostics.warning(warning.description)
+            }
+            // Not a reason to refuse: the table may be built, the directory made next.
+            for problem in ConfigurationCheck(directory: directory, edited: edited, names: names).errors {
+                Diagnostics.warning(problem.description)
             }
         } catch {
             let ours = error.problems.filter { problem in names.contains { problem.text.hasPrefix($0 + ": ") } }

@@ -2,7 +2,6 @@
 //
 // Known limits: what only the network can tell (names of hosts, ports in use) is not checked.
 
-import LookupTables
 import MailConfiguration
 import SystemKit
 
@@ -40,13 +39,29 @@ struct ConfigurationCheck {
             warnings += main.warnings
             checkDirectories(main)
             checkTables(main)
+            checkAccessTables(main)
+            checkInterfaces(main)
             checkRelayHost(main)
             if isRoot { checkAccounts(main) }
             checkHostName(main)
             checkQueueLayout(main, isRoot: isRoot)
             if isRoot { checkRights(main) }
+            if isRoot, let master { checkJail(main, master) }
             if let master { checkServices(master, main, asksPrograms: asksPrograms ?? (isRoot || isOwner(main))) }
         }
+    }
+
+    /// What is found about some parameters of a configuration that is not written yet.
+    init(directory: String, edited main: Configuration, names: Set<String>) {
+        self.directory = directory
+        self.main = main
+        checkDirectories(main)
+        checkTables(main)
+        checkAccessTables(main)
+        checkInterfaces(main)
+        checkRelayHost(main)
+        checkHostName(main)
+        errors.removeAll { problem in !names.contains { problem.text.hasPrefix($0 + ": ") } }
     }
 
     /// The configuration where it has no errors; otherwise they are printed, and the exit status is 78. Warnings are printed too.
@@ -78,7 +93,7 @@ struct ConfigurationCheck {
         }
     }
 
-    private mutating func checkDirectories(_ main: Configuration) {
+    mutating func checkDirectories(_ main: Configuration) {
         for parameter in [Parameters.daemonDirectory, Parameters.commandDirectory] { checkDirectory(parameter, main) }
         // master makes the queue directory itself, but not what is above it.
         let queue = main[Parameters.queueDirectory]
@@ -107,49 +122,7 @@ struct ConfigurationCheck {
         }
     }
 
-    /// Parameters whose words are all tables, and those whose words match domains, clients or tables.
-    static let tableParameters: [Parameter<[String]>] = [
-        Parameters.localRecipientMaps, Parameters.aliasMaps, Parameters.virtualAliasMaps, Parameters.virtualMailboxMaps,
-        Parameters.transportMaps, Parameters.relayRecipientMaps, Parameters.mailboxCommandMaps,
-    ]
-    static let listParameters: [Parameter<[String]>] = [
-        Parameters.mydestination, Parameters.mynetworks, Parameters.relayDomains, Parameters.virtualAliasDomains,
-        Parameters.virtualMailboxDomains,
-    ]
-
-    private mutating func checkTables(_ main: Configuration) {
-        var seen: Set<String> = []
-        // A table that several parameters name is reported once, at one that is set.
-        let parameters = Self.tableParameters.filter { main.line(of: $0.name) != nil } + Self.tableParameters
-        for parameter in parameters {
-            for word in main[parameter] where seen.insert(word).inserted {
-                checkAge(TableSpecification(word), parameter.name, main)
-                let isSubstituting = parameter.name != "alias_maps"
-                for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {
-                    error(parameter.name, problem.description)
-                }
-            }
-        }
-        for parameter in Self.listParameters {
-            for word in main[parameter] where seen.insert(word).inserted {
-                for problem in MatchList([word]).problems() { error(parameter.name, problem.description) }
-            }
-        }
-    }
-
-    /// A table that was not built again after its source was edited answers from the past.
-    private mutating func checkAge(_ table: TableSpecification, _ name: String, _ main: Configuration) {
-        guard table.isIndexed, let source = try? Files.status(of: table.name), let index = try? Files.status(of: table.indexPath),
-            source.modified > index.modified
-        else { return }
-        let command = main[Parameters.aliasDatabase].contains(table.description) ? "newaliases" : "martlet map build \(table.description)"
-        addWarning(
-            ConfigurationProblem(
-                file: mainPath, line: main.line(of: name) ?? 0,
-                text: "\(name): \(table.name) is newer than the table that was built from it (\(command))"))
-    }
-
-    private mutating func checkRelayHost(_ main: Configuration) {
+    mutating func checkRelayHost(_ main: Configuration) {
         let host = main[Parameters.relayhost]
         if host.hasPrefix("[") != host.contains("]") { error("relayhost", "\"\(host)\" has a bracket without the other one") }
     }
@@ -189,8 +162,8 @@ struct ConfigurationCheck {
                 warnings.append(problem("\(entry.command) is not needed here, and left alone"))
                 continue
             }
-            if entry.isChrooted {
-                errors.append(problem("chroot: y cannot be in this version, because programs reach each other by path; write n"))
+            if entry.isChrooted && !entry.canBeJailed {
+                errors.append(problem("chroot: \(entry.command) works on files by their names; write n"))
                 continue
             }
             let program = main[Parameters.daemonDirectory] + "/" + entry.command
@@ -205,6 +178,7 @@ struct ConfigurationCheck {
             do throws(ConfigurationErrors) {
                 let special = try Configuration.load(directory: directory, overrides: overrides)
                 for warning in special.warnings where warning.file.isEmpty { warnings.append(problem("-o \(warning.text)")) }
+                for text in accessProblems(special, in: Set(entry.overrides.map(\.name))) { errors.append(problem("-o \(text)")) }
             } catch {
                 for wrong in error.problems where wrong.file.isEmpty { errors.append(problem("-o \(wrong.text)")) }
             }

@@ -18,11 +18,13 @@ struct ImportPostfixCommand: ParsableCommand {
             new configuration has errors.
             """)
 
+    @OptionGroup var common: CommonOptions
+
     @Flag(name: .long, help: "Write the new configuration, and build its tables.")
     var write = false
 
-    @Option(name: .customLong("to"), help: "The directory of the new configuration.")
-    var target: String = ConfigurationFiles.defaultDirectory
+    @Option(name: .customLong("to"), help: "The directory of the new configuration, as -c.")
+    var targetOption: String?
 
     @Flag(name: .long, help: "Print one JSON object.")
     var json = false
@@ -32,6 +34,8 @@ struct ImportPostfixCommand: ParsableCommand {
 
     @Argument(help: "The directory of Postfix's main.cf and master.cf.")
     var source: String = "/etc/postfix"
+
+    private var target: String { targetOption ?? common.directory }
 
     func validate() throws {
         guard target.hasPrefix("/"), source.hasPrefix("/") else { throw ValidationError("directories are absolute paths") }

@@ -86,7 +86,7 @@ enum ImportEffects {
         Effect("smtpd_client_*_rate_limit", "clients are not counted over time"),
         Effect("anvil_*", "clients are not counted over time"),
         Effect("permit_mx_backup_networks", "permit_mx_backup is not there"),
-        Effect("virtual_mailbox_base", serious: true, "there is no virtual(8): mail of virtual_mailbox_domains waits in the queue"),
+        Effect("virtual_mailbox_base", serious: true, "there is no virtual(8): mail of virtual_mailbox_domains is put off"),
         Effect("virtual_uid_maps", "there is no virtual(8)"),
         Effect("virtual_gid_maps", "there is no virtual(8)"),
         Effect("virtual_minimum_uid", "there is no virtual(8)"),

@@ -11,6 +11,8 @@ struct ImportMain {
     private(set) var total = 0
     private var out: [String] = []
     private let services: Set<String>
+    /// The administrator's own names, with the index of their line.
+    private var own: [(index: Int, place: ImportPlace)] = []
 
     /// Whether a name means something here. Names without an effect are carried over nowhere.
     static func isCarried(_ name: String, services: Set<String>) -> Bool {
@@ -67,6 +69,19 @@ struct ImportMain {
             }
         }
         while out.last == "" { out.removeLast() }
+        leaveOutUnusedNames(services, &values)
+    }
+
+    /// The administrator's own names that only tables referred to, which name their files now, would be unknown parameters.
+    private mutating func leaveOutUnusedNames(_ services: ImportServices, _ values: inout ImportValues) {
+        for (index, place) in own.reversed() {
+            let others = out.enumerated().filter { $0.offset != index && !$0.element.hasPrefix("#") }.map(\.element)
+            let options = services.services.flatMap { $0.options.map(\.value) }
+            guard !(others + options).contains(where: { TextExpansion.names(in: $0).contains(place.name) }) else { continue }
+            out[index] = "#" + out[index]
+            carried -= 1
+            values.note(place, .needless, "nothing refers to it any more")
+        }
     }
 
     private mutating func add(
@@ -99,6 +114,7 @@ struct ImportMain {
         }
         value = transport(name, value, services, place, &values)
         carried += 1
+        if isOwnName { own.append((out.count, place)) }
         out.append("\(name) = \(value)".trimmedOfSpace)
     }
 
@@ -121,7 +137,7 @@ struct ImportMain {
             values.note(place, .changed, isSerious: true, "\(value): the socket is in Postfix's queue directory, which goes with Postfix")
         }
         guard services.lostTransports[transport] != nil else { return result }
-        values.note(place, .unsupported, isSerious: true, "there is no transport \(transport): mail for it waits in the queue (retry:)")
+        values.note(place, .unsupported, isSerious: true, "there is no transport \(transport): mail for it is put off (retry:)")
         return "retry:4.3.5 the transport \(transport) is not there"
     }
 
@@ -132,10 +148,10 @@ struct ImportMain {
         guard isUsed, settings["virtual_transport"] == nil else { return }
         values.note(
             ImportPlace(file: file, line: 0, name: "virtual_transport"), .unsupported, isSerious: true,
-            "there is no virtual(8): mail of virtual_mailbox_domains waits in the queue until virtual_transport names another way, an LMTP server for example"
+            "there is no virtual(8): mail of virtual_mailbox_domains is put off until virtual_transport names another way, perhaps an LMTP server"
         )
         out += [
-            "", "# There is no virtual(8): mail of virtual_mailbox_domains waits.",
+            "", "# There is no virtual(8): mail of virtual_mailbox_domains is put off.",
             "virtual_transport = retry:4.3.5 virtual mailboxes are not there",
         ]
     }

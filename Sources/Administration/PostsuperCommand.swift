@@ -96,7 +96,11 @@ private enum AdministeredQueue {
             case .empty: return false
             case .running(let client, let directories):
                 if !places.isEmpty, try !ids(client, directories, places).contains(id) { return false }
-                if verb == .delete, places.contains("maildrop"), (try? Files.unlink(directories.path(.maildrop, id))) != nil { return true }
+                if verb == .delete, places.isEmpty || places.contains("maildrop"),
+                    (try? Files.unlink(directories.path(.maildrop, id))) != nil
+                {
+                    return true
+                }
                 return try client.send(QueueCommand(verb, .message(id))) > 0
             case .stopped(_, let directories):
                 return StoppedQueue(directories: directories).perform(verb, id, in: StoppedQueue.directories(places))
@@ -111,13 +115,14 @@ private enum AdministeredQueue {
             switch self {
             case .empty: return 0
             case .running(let client, let directories):
-                if places.isEmpty { return try client.send(QueueCommand(verb, .all)) }
+                // As Postfix: what pickup has not taken yet is deleted too, but it cannot be held.
                 var count = 0
-                for id in try ids(client, directories, places) where try client.send(QueueCommand(verb, .message(id))) > 0 { count += 1 }
-                if verb == .delete, places.contains("maildrop") {
+                if verb == .delete, places.isEmpty || places.contains("maildrop") {
                     for id in (try? directories.ids(in: .maildrop)) ?? []
                     where (try? Files.unlink(directories.path(.maildrop, id))) != nil { count += 1 }
                 }
+                if places.isEmpty { return try count + client.send(QueueCommand(verb, .all)) }
+                for id in try ids(client, directories, places) where try client.send(QueueCommand(verb, .message(id))) > 0 { count += 1 }
                 return count
             case .stopped(_, let directories):
                 let stopped = StoppedQueue(directories: directories)
@@ -161,9 +166,10 @@ private enum AdministeredQueue {
 private struct StoppedQueue {
     let directories: QueueDirectories
 
-    /// The directories that Postfix's names stand for; active messages are in `incoming` or `deferred` here.
+    /// The directories that Postfix's names stand for; active messages are in `incoming` or `deferred` here. In `maildrop` only deleting is
+    /// possible.
     static func directories(_ places: [String]) -> [QueueDirectory] {
-        places.isEmpty ? [.incoming, .deferred, .hold] : places.compactMap(QueueDirectory.init(rawValue:))
+        places.isEmpty ? [.maildrop, .incoming, .deferred, .hold] : places.compactMap(QueueDirectory.init(rawValue:))
     }
 
     func perform(_ verb: QueueCommand.Verb, _ id: QueueID, in places: [QueueDirectory]) -> Bool {

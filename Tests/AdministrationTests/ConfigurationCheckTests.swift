@@ -57,13 +57,52 @@ import Testing
         #expect(check.warnings.filter { $0.text.hasSuffix("is not needed here, and left alone") }.map(\.line) == [8, 9])
     }
 
-    @Test func aRootDirectoryOfItsOwnIsRefused() throws {
+    @Test func aRootDirectoryOfItsOwnIsForProgramsThatNeedNoNames() throws {
         let instance = try Instance()
         try good(instance)
         let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
-        try instance.write("master.cf", master + "127.0.0.1:2525 inet n y y - 1 smtp\n")
+        try instance.write("master.cf", master + "other unix n y y - 1 cleanup\n127.0.0.1:2525 inet n y y - 1 smtp\n")
         let check = ConfigurationCheck(directory: instance.path, isRoot: false)
         #expect(check.errors.map(\.line) == [8] && check.errors.allSatisfy { $0.text.contains("chroot") })
+    }
+
+    @Test(arguments: [
+        ("smtpd_client_restrictions = check_client_access lmdb:/nowhere/clients, permit", "smtpd_client_restrictions", "/nowhere/clients"),
+        ("smtpd_sender_restrictions = permit, check_sender_access nosuch:x", "smtpd_sender_restrictions", "no table type nosuch"),
+        ("smtpd_recipient_restrictions = check_client_access inline:{a=OK}, check_recipient_access", "", ""),
+        ("inet_interfaces = 127.0.0.1, [::1], localhost", "", ""),
+        ("inet_interfaces = 127.0.0.1 no-such-host.invalid", "inet_interfaces", "no-such-host.invalid is neither"),
+    ])
+    func listsAreLookedAt(_ line: String, _ name: String, _ text: String) throws {
+        let instance = try Instance()
+        try good(instance)
+        let main = String(decoding: try Files.contents(of: instance.path + "/main.cf"), as: UTF8.self)
+        try instance.write("main.cf", main + line + "\n")
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        #expect(check.errors.map(\.line) == (name.isEmpty ? [] : [5]), "\(check.errors)")
+        #expect(check.errors.allSatisfy { $0.text.hasPrefix("\(name): ") && $0.text.contains(text) }, "\(check.errors)")
+    }
+
+    @Test func accessTablesOfAServiceAreLookedAt() throws {
+        let instance = try Instance()
+        try good(instance)
+        try instance.write("smtpd", "")
+        let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
+        try instance.write(
+            "master.cf",
+            master + "127.0.0.1:2525 inet n n n - 1 smtpd\n  -o { smtpd_client_restrictions = check_client_access lmdb:/nowhere/x }\n")
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false, asksPrograms: false)
+        #expect(check.errors.map(\.line) == [8])
+        #expect(check.errors.allSatisfy { $0.text.contains("-o smtpd_client_restrictions: table lmdb:/nowhere/x") }, "\(check.errors)")
+    }
+
+    @Test func anEditIsLookedAtBeforeItIsWritten() throws {
+        let instance = try Instance()
+        try good(instance)
+        let text = "queue_directory = relative\nalias_maps = lmdb:/nowhere/a\nrelayhost = [x\ntransport_maps = lmdb:/nowhere/b\n"
+        let edited = try Configuration(text: text, file: "main.cf")
+        let check = ConfigurationCheck(directory: instance.path, edited: edited, names: ["alias_maps", "relayhost"])
+        #expect(check.errors.map(\.line) == [2, 3])
     }
 
     @Test func oneMistakeDoesNotHideTheNext() throws {

@@ -237,6 +237,9 @@ def test_postsuper_while_the_system_is_stopped(host):
     assert status == 0 and "incoming/4jYJQl1CXpz2rl" in said
     assert not (host.queue / "incoming" / "4jYJQl1CXpz2rl").exists()
     assert call(host, "postsuper", "-d", "ALL", "deferred")[2] == "postsuper: Deleted: 3 messages\n"
+    host.sendmail("phil", stdin=b"Subject: never taken\n\nx\n")
+    assert call(host, "postsuper", "-h", "ALL")[2] == "postsuper: Placed on hold: 0 messages\n"
+    assert call(host, "postsuper", "-d", "ALL")[2] == "postsuper: Deleted: 1 message\n"
     host.start()
     assert host.mailq() == "Mail queue is empty\n"
 

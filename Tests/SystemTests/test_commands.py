@@ -525,3 +525,33 @@ def test_commands_of_users_get_the_environment_that_is_exported(story):
     lines = found.read_text().splitlines()
     assert {"LANG=C", "MARK=a b", "PATH=/bin:/usr/bin", "SENDER=phil@sender.test"} <= set(lines), lines
     assert not any(line.startswith(("ABSENT", "MAIL_CONFIG", "SWIFT_")) for line in lines), lines
+
+
+# Completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_made_and_can_be_read(story, tmp_path, shell):
+    script = subprocess.run([str(BIN / "martlet"), "--generate-completion-script", shell], capture_output=True, check=True, timeout=30).stdout
+    assert b"martlet" in script and b"requeue" in script and b"import" in script
+    if not shutil.which(shell):
+        return
+    (tmp_path / "script").write_bytes(script)
+    assert subprocess.run([shell, "-n", str(tmp_path / "script")], capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [("martlet que", "queue"), ("martlet queue req", "requeue"), ("martlet config mydest", "mydestination"), ("martlet import post", "postfix"), ("martlet status --js", "--json")],
+)
+def test_bash_completes(tmp_path, words, expected):
+    script = tmp_path / "martlet"
+    script.write_bytes(subprocess.run([str(BIN / "martlet"), "--generate-completion-script", "bash"], capture_output=True, check=True, timeout=30).stdout)
+    program = f"""
+        source {script}
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE='{words}'; COMP_POINT=${{#COMP_LINE}}
+        $(complete -p martlet | sed 's/.*-F \\([^ ]*\\).*/\\1/') martlet "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD-1]}}"
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    result = subprocess.run(["bash", "-c", program], capture_output=True, timeout=30, env={"PATH": f"{BIN}:/usr/bin:/bin"})
+    assert [line.strip() for line in result.stdout.decode().splitlines()] == [expected], result
