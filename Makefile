@@ -52,7 +52,7 @@ demo: build
 
 test: test-deps
 	$(SWIFT) build $(SWIFT_FLAGS) --build-tests
-	$(MAKE) lint unit-test system-test crash-test demo bench-short
+	$(MAKE) lint unit-test system-test crash-test demo bench-short debian-test
 
 unit-test:
 	$(SWIFT) test $(SWIFT_FLAGS) --skip-build

@@ -49,8 +49,6 @@ public actor ServiceActor {
     public static nonisolated func start<Value: Sendable>(
         _ operation: @escaping @Sendable @ServiceActor () async -> Value
     ) -> Task<Value, Never> {
-        // Not the priority of the thread that calls (a main thread's is high): where a continuation takes a detour over the global pool
-        // after all, libdispatch would ask for a better nice value than a process without rights may have, and complain to the log.
-        Task(executorPreference: shared.executor, priority: .medium) { await operation() }
+        Task(executorPreference: shared.executor) { await operation() }
     }
 }
