@@ -78,6 +78,11 @@ struct ListenerSet: ~Copyable {
     /// The descriptors of a service, in the order of its endpoints.
     func descriptors(of service: ServiceDefinition) -> [Int32] { service.endpoints.compactMap { open[$0]?.descriptor.rawValue } }
 
+    /// Closes those of the network.
+    mutating func closeNetwork() {
+        open = open.filter { if case .inet = $0.key { false } else { true } }
+    }
+
     /// Closes everything.
     mutating func close() { open = [:] }
 }

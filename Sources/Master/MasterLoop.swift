@@ -30,6 +30,7 @@ final class MasterLoop {
     /// When the children that are left are killed; nil until a stop.
     private var killAt: Int64?
     private var hasKilled = false
+    private var hasToldAll = false
     private var nextSignOfLife: Int64?
 
     /// The signals that `signals` must be a descriptor of.
@@ -66,8 +67,9 @@ final class MasterLoop {
     /// Waits for one round of events and handles them; false when master is done.
     func step(maximumWait: Int?) throws(SystemError) -> Bool {
         let now = clock()
+        if killAt != nil { stopOthersWhenNetworkIsDone() }
         if let killAt {
-            if children.isEmpty { return false }
+            if hasToldAll && children.isEmpty { return false }
             if now >= killAt { killRemaining() }
         }
         for key in supervisor.takeDueWakeups(now: now) { wake(key) }
@@ -277,10 +279,20 @@ final class MasterLoop {
         }
         log.info("terminating on signal \(signal.rawValue)")
         notifier.stopping()
+        supervisor.stopNetwork()
+        listeners.closeNetwork()
+        signalChildren(.terminate) { $0.key.isInet }
+        killAt = clock() + Int64(configuration.main[Parameters.stopTimeout]) * 1_000_000
+        stopOthersWhenNetworkIsDone()
+    }
+
+    /// The second half of a stop. A message whose last byte comes now is still taken: for that smtpd needs cleanup until its sessions end.
+    private func stopOthersWhenNetworkIsDone() {
+        guard !hasToldAll, !children.values.contains(where: \.key.isInet) else { return }
+        hasToldAll = true
         supervisor.stop()
         listeners.close()
         signalChildren(.terminate)
-        killAt = clock() + Int64(configuration.main[Parameters.stopTimeout]) * 1_000_000
     }
 
     private func killRemaining() {
@@ -292,9 +304,9 @@ final class MasterLoop {
         hasKilled = true
     }
 
-    /// Signals every child. They are not reaped yet, so no id can belong to a stranger.
-    private func signalChildren(_ signal: Signal) {
-        for pid in children.keys {
+    /// Signals children, all or some. They are not reaped yet, so no id can belong to a stranger.
+    private func signalChildren(_ signal: Signal, where isMeant: (ChildProcess) -> Bool = { _ in true }) {
+        for (pid, child) in children where isMeant(child) {
             do throws(SystemError) { try ProcessSpawn.kill(pid, signal) } catch { log.warning("\(error)") }
         }
     }

@@ -66,6 +66,7 @@ struct Supervisor {
     private var services: [ServiceKey: Service] = [:]
     private var children: [Int32: Child] = [:]
     private(set) var isStopping = false
+    private var isNetworkStopping = false
 
     init(policies: [ServicePolicy], now: Int64) { configure(policies, now: now) }
 
@@ -96,6 +97,9 @@ struct Supervisor {
         }
     }
 
+    /// No program for clients of the network is started from here on; the others are, for those that finish.
+    mutating func stopNetwork() { isNetworkStopping = true }
+
     /// Nothing is started or woken from here on.
     mutating func stop() { isStopping = true }
 
@@ -114,7 +118,8 @@ struct Supervisor {
     }
 
     private func mayStart(_ service: Service, now: Int64) -> Bool {
-        service.available == 0 && !isThrottled(service, now: now) && service.total < service.policy.processLimit ?? Int.max
+        if isNetworkStopping && service.policy.key.isInet { return false }
+        return service.available == 0 && !isThrottled(service, now: now) && service.total < service.policy.processLimit ?? Int.max
     }
 
     private func isThrottled(_ service: Service, now: Int64) -> Bool { service.throttledUntil.map { $0 > now } ?? false }
@@ -179,10 +184,11 @@ struct Supervisor {
             services[child.key]?.quickFailures = 0
             return []
         }
+        let isTold = isStopping || isNetworkStopping && child.key.isInet
         // That is what a program without anything to finish does when it is told to stop.
-        if isStopping && status == .killed(signal: Signal.terminate.rawValue) { return [] }
+        if isTold && status == .killed(signal: Signal.terminate.rawValue) { return [] }
         var warnings = ["process \(service.policy.command) pid \(pid) \(Self.text(status))"]
-        if isStopping || child.isDraining { return warnings }
+        if isTold || child.isDraining { return warnings }
         // Work may wait that nobody will tell it of again: the queue, for qmgr. It must not wait for the next turn, minutes away.
         defer {
             let next = services[child.key]?.throttledUntil ?? now

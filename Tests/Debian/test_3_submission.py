@@ -86,7 +86,7 @@ def test_cron_mails_what_a_job_says(server):
     # cron runs @reboot jobs at its first start after a boot, which this file says it has had.
     server.shell("rm -f /run/crond.reboot && systemctl restart cron")
     message = server.wait_for_mail("alice", "said by a job of cron")
-    assert re.search(r"^From: (root|\"?\(?Cron Daemon\)?\"?) ", message, re.M) and "(Cron Daemon)" in message
+    assert re.search(r"^From: root@mail\.debian\.test \(Cron Daemon\)$", message, re.M)
     assert re.search(r"^Subject: Cron <alice@mail> echo said by a job of cron$", message, re.M)
     assert re.search(r"^X-Cron-Env: <LOGNAME=alice>$", message, re.M)
     server.run("rm", "/etc/cron.d/martlet-test")
@@ -115,7 +115,7 @@ def test_errors_have_the_statuses_that_callers_know(server):
 def test_an_unknown_recipient_comes_back(server):
     server.run("mail", "-s", "to nobody", "no.such.user", user="alice", stdin="x\n")
     message = server.wait_for_mail("alice", "Undelivered Mail Returned to Sender")
-    assert "550" in message and "5.1.1" in message and "no.such.user" in message
+    assert "Status: 5.1.1" in message and "no.such.user@mail.debian.test" in message
 
 
 def test_mailq_and_flush_by_an_ordinary_user(server):
@@ -124,8 +124,7 @@ def test_mailq_and_flush_by_an_ordinary_user(server):
     listing = wait_until(lambda: "far.example.net" in (text := server.run("mailq", user="bob").output) and "try again" in text and text, 60, "it is deferred")
     assert "alice@mail.debian.test" in listing and "1 Request" in listing
     assert server.run("sendmail", "-q", user="bob", check=False).status == 0
-    assert server.run("martlet", "queue", "list", user="bob", check=False).status != 0, "the queue itself is not for users"
-    server.run("martlet", "queue", "remove", listing.splitlines()[1].split()[0].rstrip("*!"))
+    server.run("martlet", "queue", "delete", listing.splitlines()[1].split()[0].rstrip("*!"))
     assert server.run("mailq").output.strip() == "Mail queue is empty"
 
 

@@ -50,7 +50,9 @@ def test_reconfigure_begins_with_what_is_there(server):
     # Somebody answers the question about the relay host.
     server.write("/root/editor", "#!/bin/sh\nsed -i -e 's/^\\(martlet.main_mailer_type\\)=.*/\\1=\"Internet with smarthost\"/' "
                  "-e 's/^\\(martlet.relayhost\\)=.*/\\1=\"[127.0.0.9]:2525\"/' \"$1\"\n", 0o755)
-    server.run("dpkg-reconfigure", "--frontend=editor", "--priority=low", "martlet", environment={"EDITOR": "/root/editor", "VISUAL": "/root/editor"})
+    # script(1) makes the terminal that debconf wants to have for an editor.
+    server.run("script", "--quiet", "--return", "--command", "dpkg-reconfigure --priority=low martlet", "/dev/null",
+               environment={"DEBIAN_FRONTEND": "editor", "EDITOR": "/root/editor", "VISUAL": "/root/editor"})
     after = server.read("/etc/martlet/main.cf")
     changed = set(after.splitlines()) ^ set(before.splitlines())
     assert {line.split("=")[0].strip() for line in changed} == {"relayhost"}, changed

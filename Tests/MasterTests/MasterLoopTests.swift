@@ -219,6 +219,36 @@ private final class Instance {
         #expect(instance.read("log").contains("killed by signal 9\n"))
     }
 
+    /// smtpd needs cleanup until its sessions have ended: programs behind Unix-domain sockets stay, and can be started, so long.
+    @Test func aStopEndsTheProgramsOfTheNetworkFirst() throws {
+        let slow = """
+            trap ': > "$0.told"; read x < "$0.fifo"; exit 0' TERM
+            mkfifo "$0.fifo"
+            printf A >&3
+            : > "$0.up"
+            /bin/cat <&4 &
+            wait
+            """
+        let probe = try Sockets.listenTCP(host: "127.0.0.1", port: 0, backlog: 1)
+        let port = try Sockets.localAddress(of: probe.rawValue).port
+        _ = consume probe
+        let instance = try Instance(
+            master: "127.0.0.1:\(port) inet n n n - 1 slow\necho unix - n n - 1 echo\nlate unix - n n - 1 late\n",
+            scripts: ["slow": slow, "echo": Self.obedient, "late": Self.obedient])
+        try instance.start()
+        _ = try Sockets.connectTCP(host: "127.0.0.1", port: Int(port))
+        _ = try instance.connect("private/echo")
+        #expect(try instance.rounds { (try? Files.exists(instance.root + "/d/slow.up")) == true && !instance.read("d/echo.ready").isEmpty })
+        instance.loop?.stop(.terminate)
+        #expect(try instance.rounds { (try? Files.exists(instance.root + "/d/slow.told")) == true })
+        _ = try instance.connect("private/late")
+        #expect(try instance.rounds { !instance.read("d/late.ready").isEmpty })
+        #expect(instance.loop?.childCount == 3)
+        let release = try FileDescriptor.open(instance.root + "/d/slow.fifo", [.writeOnly])
+        try release.writeAll(Array("\n".utf8))
+        #expect(try instance.rounds { instance.loop?.childCount == 0 })
+    }
+
     @Test func theQueueGetsItsDirectories() throws {
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: [:])
         try instance.start()

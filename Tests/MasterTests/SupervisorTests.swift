@@ -246,6 +246,16 @@ import Testing
         #expect(supervisor.processIDs == [])
     }
 
+    /// The first half of a stop: sessions end while the programs that they need may still be started.
+    @Test func theNetworkStopsFirst() {
+        var supervisor = Supervisor(policies: [policy(smtp), policy(qmgr)], now: 0)
+        supervisor.childStarted(10, of: smtp, now: 0)
+        supervisor.stopNetwork()
+        #expect(supervisor.childEnded(10, .killed(signal: Signal.terminate.rawValue), now: 1) == [])
+        #expect(!supervisor.mayStart(smtp, now: 1) && supervisor.mayStart(qmgr, now: 1))
+        #expect(supervisor.servicesToWatch(now: 1) == [qmgr])
+    }
+
     @Test func nothingStartsAfterAStop() {
         var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 1)], now: 0)
         supervisor.stop()
