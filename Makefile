@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 SWIFT_FLAGS ?= --explicit-target-dependency-import-check error
-BUILD_PACKAGES := build-essential pkg-config libunbound-dev libevent-dev liblmdb-dev libcdb-dev libpcre2-dev
+BUILD_PACKAGES := build-essential pkg-config libseccomp-dev libunbound-dev libevent-dev liblmdb-dev libcdb-dev libpcre2-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) tinycdb ldnsutils mandoc nsd swaks libnet-ssleay-perl curl msmtp pflogsumm procps python3 python3-venv openssl strace \
 	e2fsprogs xfsprogs mount util-linux systemd
 # What makes a package, and what tests one.

@@ -52,6 +52,7 @@ let package = Package(
     targets: [
         // C
         .target(name: "CSystemKit"),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CUnbound", pkgConfig: "libunbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(name: "CCDB", pkgConfig: "libcdb", providers: [.apt(["libcdb-dev"])]),
@@ -86,12 +87,12 @@ let package = Package(
         room(
             "ServiceKit",
             [
-                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog",
+                "SystemKit", "MailModel", "MailIPC", "MailConfiguration", "MailLog", "CSeccomp",
                 .product(name: "NIOTLS", package: "swift-nio"),
             ] + nio),
 
         // programs, one library each
-        room("Master", ["SystemKit", "MailConfiguration", "MailLog", "MailQueue"]),
+        room("Master", ["SystemKit", "MailModel", "MailConfiguration", "MailLog", "MailQueue", "MailIPC"]),
         room(
             "SMTPServer", daemonRooms + ["InternetMessage", "SMTPProtocol", "LookupTables", "AddressRouting", "DNSClient", "TLS"] + nioTLS),
         room("Cleanup", daemonRooms + ["InternetMessage", "MailQueue", "LookupTables", "AddressRouting"] + nio),
@@ -178,7 +179,7 @@ let package = Package(
         tests(
             "QueueManagerTests",
             ["QueueManager", "MailModel", "MailQueue", "MailIPC", "Scheduling", "AddressRouting", "ServiceKit", "SystemKit"] + nio),
-        tests("MasterTests", ["Master", "MailConfiguration", "MailLog", "MailQueue", "SystemKit"]),
+        tests("MasterTests", ["Master", "MailConfiguration", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"]),
         tests("ServiceKitTests", ["ServiceKit", "MailIPC", "MailModel", "SystemKit"] + nio),
         tests(
             "PickupTests", ["Pickup", "InternetMessage", "ServiceKit", "MailIPC", "MailLog", "MailModel", "MailQueue", "SystemKit"] + nio),

@@ -71,6 +71,37 @@ extension ConfigurationCheck {
         }
     }
 
+    /// The jail, and what programs outside of `private` are told to reach there.
+    mutating func checkJail(_ main: Configuration, _ master: MasterFile) {
+        if main[Parameters.mailOwner] == "root" { return }
+        let jail = main[Parameters.jailDirectory]
+        let isUsed = master.entries.contains { $0.isChrooted && $0.canBeJailed }
+        // master makes one that is missing.
+        if isUsed, (try? Files.exists(jail)) == true {
+            do throws(SystemError) {
+                if let problem = try JailDirectory.problem(jail) { error("jail_directory", problem) }
+            } catch {
+                self.error("jail_directory", error.description)
+            }
+        }
+        let privatePrefixes = ["private/", main[Parameters.queueDirectory] + "/private/"]
+        for parameter in [
+            Parameters.localTransport, Parameters.defaultTransport, Parameters.relayTransport, Parameters.virtualTransport,
+            Parameters.mailboxTransport, Parameters.fallbackTransport,
+        ] {
+            let value = main[parameter]
+            let words = value.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard words.count == 3, words[1] == "unix" else { continue }
+            let path = String(words[2])
+            if privatePrefixes.contains(where: path.hasPrefix) {
+                error(
+                    parameter.name,
+                    "\(main[Parameters.networkOwner]), as whom smtp and lmtp run, cannot enter private; "
+                        + "put the socket \(path) elsewhere, such as unix:/run/dovecot/lmtp")
+            }
+        }
+    }
+
     private static func octal(_ mode: UInt32) -> String { "0" + String(mode & 0o7777, radix: 8) }
 
     private mutating func warn(_ path: String, _ text: String) {

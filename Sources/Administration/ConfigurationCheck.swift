@@ -46,6 +46,7 @@ struct ConfigurationCheck {
             checkHostName(main)
             checkQueueLayout(main, isRoot: isRoot)
             if isRoot { checkRights(main) }
+            if isRoot, let master { checkJail(main, master) }
             if let master { checkServices(master, main, asksPrograms: asksPrograms ?? (isRoot || isOwner(main))) }
         }
     }
@@ -161,8 +162,8 @@ struct ConfigurationCheck {
                 warnings.append(problem("\(entry.command) is not needed here, and left alone"))
                 continue
             }
-            if entry.isChrooted {
-                errors.append(problem("chroot: y cannot be in this version, because programs reach each other by path; write n"))
+            if entry.isChrooted && !entry.canBeJailed {
+                errors.append(problem("chroot: \(entry.command) works on files by their names; write n"))
                 continue
             }
             let program = main[Parameters.daemonDirectory] + "/" + entry.command

@@ -8,6 +8,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+const int csk_path_flag = O_PATH;
+
 int csk_open(const char *path, int flags, uint32_t mode) {
     int fd = open(path, flags | O_CLOEXEC, (mode_t)mode);
     return fd < 0 ? -errno : fd;

@@ -79,7 +79,9 @@ final class CDBTable: LookupTable {
             slot.database = nil
             do throws(SystemError) {
                 slot.database = try OpenDatabase(path)
+                FileWatch.ofProcess.add(path, slot.database?.stamp)
             } catch {
+                FileWatch.ofProcess.add(path)
                 throw LookupError(table: name, reason: error.errno == 2 ? "\(error) (martlet map build makes it)" : "\(error)")
             }
         }

@@ -1,7 +1,8 @@
 // Tables that are read whole from a text file, and read again when the file changes.
 //
 // Known limits: the file is looked at once per lookup (one stat call). Where it can no longer be reached (a program that entered its jail
-// after opening it, or a file that was removed) the table goes on with what it has; only a table that was never opened fails.
+// after opening it, which FileWatch tells of a change; or a file that was removed) the table goes on with what it has; only a table that was
+// never opened fails.
 
 import Synchronization
 import SystemKit
@@ -9,24 +10,6 @@ import SystemKit
 /// What a file or a parameter says, ready for lookups.
 protocol TableContent: Sendable {
     func value(of key: [UInt8], table: String) throws(LookupError) -> [UInt8]?
-}
-
-/// What tells that a file has changed.
-struct FileStamp: Equatable {
-    let inode: UInt64
-    let device: UInt64
-    let size: Int64
-    let modified: Int64
-
-    init(_ status: FileStatus) {
-        inode = status.inode
-        device = status.device
-        size = status.size
-        modified = status.modified
-    }
-
-    /// The stamp of the file at a path now, or nil where it cannot be reached.
-    static func of(_ path: String) -> FileStamp? { (try? Files.status(of: path)).map(FileStamp.init) }
 }
 
 /// A table with its content in a file.
@@ -62,8 +45,10 @@ final class FileTable<Content: TableContent>: LookupTable {
             readStamp = FileStamp(try file.status())
             bytes = try file.readAll(limit: Self.maximumSize)
         } catch {
+            FileWatch.ofProcess.add(path)
             throw LookupError(table: name, reason: error.description)
         }
+        FileWatch.ofProcess.add(path, readStamp)
         let content = try parse(bytes)
         opened.withLock { $0 = (readStamp, content) }
         return content

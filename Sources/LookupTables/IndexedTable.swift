@@ -7,6 +7,7 @@
 import CLMDB
 import MailModel
 import Synchronization
+import SystemKit
 
 /// A read-only LMDB environment with its one database and a transaction that stays open; closed with its owner.
 private struct OpenIndex: ~Copyable {
@@ -99,6 +100,7 @@ final class IndexedTable: LookupTable {
 
     private func open(_ stamp: FileStamp?) throws(LookupError) -> OpenIndex {
         func failure(_ reason: String) -> LookupError { LookupError(table: name, reason: "open \(path): \(reason)") }
+        FileWatch.ofProcess.add(path, stamp)
         guard let stamp else { throw failure("No such file or directory (martlet map build makes it)") }
         var created: OpaquePointer?
         guard mdb_env_create(&created) == 0, let environment = created else { throw failure("out of memory") }

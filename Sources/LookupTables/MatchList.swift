@@ -41,6 +41,7 @@ public struct MatchList: Sendable {
             if text.isEmpty { continue }
             if text.first == "/" {
                 let path = String(text)
+                FileWatch.ofProcess.add(path)
                 do throws(SystemError) {
                     let bytes = try Files.contents(of: path, limit: 64 << 20)
                     let inner = LogicalLine.split(bytes).flatMap { WordList.split(String(decoding: $0.text, as: UTF8.self)) }

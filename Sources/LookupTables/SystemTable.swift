@@ -9,6 +9,8 @@ struct SystemTable: LookupTable {
     let name: String
 
     func lookup(_ key: [UInt8]) throws(LookupError) -> [UInt8]? {
+        // Without its files the name service would say that there is no such user.
+        if FileWatch.ofProcess.isSealed { throw LookupError(table: name, reason: "cannot be used in a jail (chroot y in master.cf)") }
         do throws(SystemError) {
             switch database {
             case "passwd.byname":

@@ -1,6 +1,7 @@
 // `type:name` of main.cf, and the table types there are.
 
 import MailModel
+import SystemKit
 
 /// A table as main.cf names it.
 public struct TableSpecification: Hashable, Sendable, CustomStringConvertible {
@@ -42,8 +43,15 @@ public struct TableSpecification: Hashable, Sendable, CustomStringConvertible {
     /// The index file of an indexed table.
     public var indexPath: String { indexType?.path(of: name) ?? name }
 
-    /// Makes the table; it is opened at the first lookup.
+    /// Makes the table; it is opened at the first lookup, or at once by a program that is going to be jailed.
     public func open(allowsSubstitution: Bool = true) -> any LookupTable {
+        let table = make(allowsSubstitution: allowsSubstitution)
+        // What is wrong with it, each lookup says again.
+        if FileWatch.ofProcess.isNoting { try? table.check() }
+        return table
+    }
+
+    private func make(allowsSubstitution: Bool) -> any LookupTable {
         switch type {
         case "lmdb", "hash", "btree": return IndexedTable(path: indexPath, name: description)
         case "cdb": return CDBTable(path: indexPath, name: description)

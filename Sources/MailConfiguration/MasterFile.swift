@@ -40,6 +40,12 @@ public struct MasterEntry: Hashable, Sendable {
     /// The port or port name of an inet service.
     public var inetPort: String { Self.splitInet(service)?.port ?? service }
 
+    /// Whether its program talks to the Internet: it runs as network_owner, and gets its connections to other programs from master.
+    public var isNetworkProgram: Bool { ["smtpd", "smtp", "lmtp", "resolver"].contains(command) }
+
+    /// Whether its program can do its work in an empty root directory.
+    public var canBeJailed: Bool { isNetworkProgram }
+
     /// Whether it is a service of Postfix that has no part in Martlet, because another program does its work (`rewrite`: cleanup and qmgr; `tlsmgr`:
     /// each program; `showq`: qmgr ...). A master.cf of Postfix may name it; it is left alone.
     public var isNeedless: Bool {

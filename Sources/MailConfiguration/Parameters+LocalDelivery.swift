@@ -14,7 +14,7 @@ extension Parameters {
         "mailbox_command_maps", "", programs: "local", "Tables from a user to the command that delivers to that user.")
     public static let mailboxTransport = Parameter.string(
         "mailbox_transport", "", programs: "local", "The transport that delivers to local mailboxes, after aliases and .forward files.",
-        discussion: "Written as transport:nexthop, such as lmtp:unix:private/dovecot-lmtp. It gets names without an account as well; "
+        discussion: "Written as transport:nexthop, such as lmtp:unix:/run/dovecot/lmtp. It gets names without an account as well; "
             + "local_recipient_maps must list them.")
     public static let mailboxTransportMaps = Parameter.list(
         "mailbox_transport_maps", "", programs: "local", "Tables from a user to the transport that delivers to that user's mailbox.")

@@ -45,6 +45,18 @@ extension Parameters {
     public static let resolverCacheSize = Parameter.integer(
         "resolver_cache_size", "16777216", in: 65_536...Int.max / 4, unit: "bytes", programs: "resolver",
         "How much memory the cache of DNS records may use.", discussion: "This parameter is new in Martlet.")
+    public static let jailDirectory = Parameter.string(
+        "jail_directory", "$queue_directory/jail", required: true, programs: "master smtpd smtp resolver martlet",
+        "The empty directory that is the root directory of programs with y in the column chroot of master.cf.",
+        discussion:
+            "This parameter is new in Martlet. master makes it where it is missing; it must be empty and belong to root, and nobody "
+            + "else may write there.")
+    public static let networkSeccomp = Parameter.flag(
+        "network_seccomp", true, programs: "smtpd smtp resolver",
+        "Whether the kernel refuses system calls that a program of the network has no use for.",
+        discussion:
+            "This parameter is new in Martlet. Where the kernel or a container does not allow such a filter, the program says so in the "
+            + "log and works without it.")
     public static let authorizedFlushUsers = Parameter.list(
         "authorized_flush_users", "static:anyone", programs: "postqueue martlet", "Who may flush the queue.")
     public static let authorizedMailqUsers = Parameter.list(
@@ -75,6 +87,7 @@ extension Parameters {
         daemonTimeout.declaration, stopTimeout.declaration, cleanupServiceName.declaration, bounceServiceName.declaration,
         queueServiceName.declaration, pickupServiceName.declaration, resolverServiceName.declaration,
         resolverNameservers.declaration, resolverTrustAnchorFile.declaration, resolverTimeout.declaration, resolverCacheSize.declaration,
+        jailDirectory.declaration, networkSeccomp.declaration,
         authorizedFlushUsers.declaration, authorizedMailqUsers.declaration, authorizedSubmitUsers.declaration,
         alternateConfigDirectories.declaration, localSubmissionRateLimit.declaration, localSubmissionRateTimeUnit.declaration,
         localSubmissionRateExemptUsers.declaration,

@@ -1,6 +1,7 @@
 // The directories of the queue with their owners and modes, made where they are missing.
 //
-// Security: modes are set explicitly, whatever the umask is. What exists is left as the administrator made it, with one exception: `maildrop`.
+// Security: modes are set explicitly, whatever the umask is. What exists is left as the administrator made it, except what earlier versions of
+// Martlet made with too few or too many rights (`mend`).
 //
 // maildrop is 1770, and not 0730 as an earlier version made it (and 1730 as in Postfix), because `postdrop` must be able to open the
 // directory: fsync(2) on the directory is the only portable way to make a new name durable, and exit status 0 of sendmail rests on it. What
@@ -23,14 +24,11 @@ public struct QueueLayout: Sendable {
     public struct Owners: Sendable {
         public let root: (user: UInt32, group: UInt32)
         public let mail: (user: UInt32, group: UInt32)
-        public let networkGroup: UInt32
         public let submissionGroup: UInt32
 
-        public init(root: (user: UInt32, group: UInt32), mail: (user: UInt32, group: UInt32), networkGroup: UInt32, submissionGroup: UInt32)
-        {
+        public init(root: (user: UInt32, group: UInt32), mail: (user: UInt32, group: UInt32), submissionGroup: UInt32) {
             self.root = root
             self.mail = mail
-            self.networkGroup = networkGroup
             self.submissionGroup = submissionGroup
         }
     }
@@ -44,8 +42,8 @@ public struct QueueLayout: Sendable {
                 Entry(name: $0, mode: 0o700, owner: mail.user, group: mail.group)
             } + [
                 Entry(name: "maildrop", mode: 0o1770, owner: mail.user, group: owners.submissionGroup),
-                // Programs that talk to the network reach their services here, and own nothing.
-                Entry(name: "private", mode: 0o710, owner: mail.user, group: owners.networkGroup),
+                // Programs that talk to the network get their connections from master.
+                Entry(name: "private", mode: 0o700, owner: mail.user, group: mail.group),
                 Entry(name: "public", mode: 0o710, owner: mail.user, group: owners.submissionGroup),
                 Entry(name: "pid", mode: 0o755, owner: owners.root.user, group: owners.root.group),
             ]
@@ -56,7 +54,7 @@ public struct QueueLayout: Sendable {
         // `mail_owner = root` makes a private instance of root's, as it may for any caller: nobody else owns anything.
         guard Privileges.isRoot, main[Parameters.mailOwner] != "root" else {
             let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
-            return Owners(root: me, mail: me, networkGroup: me.group, submissionGroup: me.group)
+            return Owners(root: me, mail: me, submissionGroup: me.group)
         }
         var problems: [ConfigurationProblem] = []
         func user(_ parameter: String, _ name: String) -> UserRecord? {
@@ -80,9 +78,8 @@ public struct QueueLayout: Sendable {
         } catch {
             problems.append(ConfigurationProblem(file: "", line: 0, text: "setgid_group: \(error)"))
         }
-        guard let mail, let network, let submission else { throw ConfigurationErrors(problems) }
-        return Owners(
-            root: (0, 0), mail: (mail.uid, mail.gid), networkGroup: network.gid, submissionGroup: submission.gid)
+        guard let mail, network != nil, let submission else { throw ConfigurationErrors(problems) }
+        return Owners(root: (0, 0), mail: (mail.uid, mail.gid), submissionGroup: submission.gid)
     }
 
     /// Makes what is missing, durably. The queue directory itself too, but not what is above it.
@@ -97,15 +94,20 @@ public struct QueueLayout: Sendable {
             if try Self.make(path, mode: entry.mode, owner: (entry.owner, entry.group)) { hasChanged = true }
         }
         if hasChanged { try Files.synchronizeDirectory(queueDirectory) }
-        try makeReadableForItsGroup("\(queueDirectory)/maildrop")
+        for entry in entries { try mend(entry, in: queueDirectory) }
     }
 
-    /// The maildrop of an earlier version: `postdrop` cannot make a submission durable in it.
-    private func makeReadableForItsGroup(_ maildrop: String) throws(SystemError) {
-        let status = try Files.linkStatus(of: maildrop)
+    /// Directories that earlier versions made otherwise: in that maildrop `postdrop` could not make a submission durable, and that `private` was
+    /// open to the programs of the network.
+    private func mend(_ entry: Entry, in queueDirectory: String) throws(SystemError) {
+        let former: [String: [UInt32]] = ["maildrop": [0o730, 0o1730], "private": [0o710]]
+        guard let modes = former[entry.name] else { return }
+        let path = "\(queueDirectory)/\(entry.name)"
+        let status = try Files.linkStatus(of: path)
         let mine = Privileges.isRoot || status.owner == Privileges.effectiveUser
-        guard mine, status.isDirectory, status.mode == 0o730 || status.mode == 0o1730 else { return }
-        try Files.changeMode(maildrop, 0o1770)
+        guard mine, status.isDirectory, modes.contains(status.mode) else { return }
+        if Privileges.isRoot { try Files.changeOwner(path, owner: entry.owner, group: entry.group) }
+        try Files.changeMode(path, entry.mode)
     }
 
     /// Whether it had to be made.

@@ -42,7 +42,8 @@ final class ServiceLock {
     /// Takes the lock of a service; nil while a process of an earlier master has it.
     init?(_ key: ServiceKey, queueDirectory: String) throws(SystemError) {
         let path = "\(queueDirectory)/pid/\(key.isInet ? "inet" : "unix").\(key.name)"
-        let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
+        // For reading only: the child, which gets the same open file, has nothing to write there.
+        let file = try FileDescriptor.open(path, [.readOnly, .create, .noFollow], mode: 0o600)
         guard try file.tryLockExclusive() else { return nil }
         descriptor = file
     }

@@ -32,6 +32,8 @@ final class MasterLoop {
     private var hasKilled = false
     private var hasToldAll = false
     private var nextSignOfLife: Int64?
+    /// Whether the service manager was told that the mail system is up.
+    private var isReady = false
 
     /// The signals that `signals` must be a descriptor of.
     static let handledSignals: [Signal] = [.terminate, .interrupt, .hangUp, .child]
@@ -52,6 +54,7 @@ final class MasterLoop {
         supervisor = Supervisor(policies: configuration.services.map(\.policy), now: clock())
         services = Dictionary(configuration.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         nextSignOfLife = notifier.watchdogInterval.map { clock() + $0 }
+        notifier.waiting("starting: the queue is being opened")
         report(refusals: [])
     }
 
@@ -74,12 +77,23 @@ final class MasterLoop {
         }
         for key in supervisor.takeDueWakeups(now: now) { wake(key) }
         if let due = nextSignOfLife, let interval = notifier.watchdogInterval, due <= now {
-            notifier.isAlive()
+            if doChildrenAnswer(now: now, interval: interval) { notifier.isAlive() }
             nextSignOfLife = now + interval
         }
+        reportReady()
         try waitAndHandle(maximumWait: maximumWait)
         reap()
         return true
+    }
+
+    /// Ready is who has bound every listener, which was before this loop, and whose queue manager has opened the queue.
+    private func reportReady() {
+        guard !isReady, killAt == nil else { return }
+        let queue = ServiceKey(name: configuration.main[Parameters.queueServiceName], isInet: false)
+        // One that nobody wakes starts when it is needed.
+        guard services[queue].map({ $0.policy.wakeup == 0 }) ?? true || supervisor.hasWorkingProcess(queue) else { return }
+        isReady = true
+        notifier.ready(status: "running")
     }
 
     // MARK: Events
@@ -88,6 +102,7 @@ final class MasterLoop {
         case signals
         case status(ChildProcess)
         case standardError(ChildProcess)
+        case broker(ChildProcess)
         case listener(ServiceKey)
     }
 
@@ -103,6 +118,10 @@ final class MasterLoop {
                 sources.append(.standardError(child))
                 interests.append(Polling.Interest(child.errorReader, .read))
             }
+            if let broker = child.broker, broker.pausedUntil(now: clock()) == nil {
+                sources.append(.broker(child))
+                interests.append(Polling.Interest(broker.descriptor, .read))
+            }
         }
         for key in supervisor.servicesToWatch(now: clock()) {
             guard let service = services[key] else { continue }
@@ -114,9 +133,9 @@ final class MasterLoop {
         for position in try Polling.wait(interests, milliseconds: timeout(maximumWait)) {
             switch sources[position] {
             case .signals: try handleSignals()
-            case .status(let child):
-                for report in child.takeReports() { warn(supervisor.childReported(child.pid, report, now: clock())) }
+            case .status(let child): hear(child)
             case .standardError(let child): logErrors(of: child)
+            case .broker(let child): if let warning = child.serveBroker(now: clock()) { log.warning(warning) }
             // One of several listeners of a service may have started a process already in this round.
             case .listener(let key): if supervisor.mayStart(key, now: clock()) { start(key) }
             }
@@ -127,6 +146,7 @@ final class MasterLoop {
     private func timeout(_ maximumWait: Int?) -> Int? {
         let now = clock()
         var deadlines = [supervisor.nextDeadline(now: now), killAt, nextSignOfLife].compactMap { $0 }
+        deadlines += children.values.compactMap { $0.broker?.pausedUntil(now: now) }
         if let maximumWait { deadlines.append(now + Int64(maximumWait) * 1000) }
         // A child that closed its status pipe is about to end. Its SIGCHLD normally says so first; this is the second way to hear of it,
         // with growing pauses for one that lives on.
@@ -159,11 +179,30 @@ final class MasterLoop {
                 // No such child: somebody else reaped it. That it is gone is certain, how it ended is not.
                 status = .exited(0)
             }
-            for report in child.takeReports() { warn(supervisor.childReported(pid, report, now: clock())) }
+            hear(child)
             logErrors(of: child)
             children[pid] = nil
             warn(supervisor.childEnded(pid, status, now: clock()))
         }
+    }
+
+    private func hear(_ child: ChildProcess) {
+        for report in child.takeReports() {
+            child.note(report, now: clock())
+            warn(supervisor.childReported(child.pid, report, now: clock()))
+        }
+    }
+
+    /// Whether every program whose event loop has ever given a sign of life still does. A service manager that hears nothing starts all anew.
+    private func doChildrenAnswer(now: Int64, interval: Int64) -> Bool {
+        var allAnswer = true
+        for child in children.values where child.isSilent(now: now, limit: 2 * interval) {
+            allAnswer = false
+            if child.isNewlySilent() {
+                log.warning("process \(child.command) pid \(child.pid) does not answer: the watchdog is not told of life")
+            }
+        }
+        return allAnswer
     }
 
     private func logErrors(of child: ChildProcess) {
@@ -184,6 +223,7 @@ final class MasterLoop {
             let child = try ChildProcess.start(
                 service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue,
                 configuration: configurationMemory.rawValue, lifetime: lifetime.read.rawValue, environment: environment,
+                livenessInterval: notifier.watchdogInterval.map { $0 / 2 },
                 inheritsStandardOutput: configuration.main[Parameters.maillogFile] == "/dev/stdout", inheritsStandardError: isDebugging)
             children[child.pid] = child
             supervisor.childStarted(child.pid, of: key, now: clock())
@@ -195,7 +235,7 @@ final class MasterLoop {
 
     /// Takes the lock of a service that may have one process only; false, with a later try, while somebody else has it.
     private func hasLockIfNeeded(_ service: ServiceDefinition) throws(SystemError) -> Bool {
-        guard service.policy.processLimit == 1, locks[service.key] == nil else { return true }
+        guard service.policy.isExclusive, locks[service.key] == nil else { return true }
         locks[service.key] = try ServiceLock(service.key, queueDirectory: configuration.queueDirectory)
         if locks[service.key] != nil {
             waitsForLock.remove(service.key)

@@ -47,8 +47,10 @@ public enum MasterProgram {
         if options.isTest { return test(configuration) }
 
         let log = makeLog(configuration.main, isDebugging: options.isDebugging)
+        let notifier = ServiceManagerNotifier.fromEnvironment()
         func fail(_ reason: String) -> Int32 {
             log.fatal(reason)
+            notifier.failed(reason)
             if !options.isDebugging { print("fatal: \(reason)") }
             return Exit.system
         }
@@ -60,12 +62,13 @@ public enum MasterProgram {
         }
         do {
             Files.setCreationMask(0o077)
+            try prepareJail(configuration, log)
             try ResourceLimits.raiseOpenFiles()
             try layout.make(in: configuration.queueDirectory)
             try QueueFormat.mark(configuration.queueDirectory)
             try Files.changeDirectory(to: configuration.queueDirectory)
             let lock = try MasterLock(queueDirectory: configuration.queueDirectory)
-            try serve(configuration, log: log, options: options)
+            try serve(configuration, log: log, notifier: notifier, options: options)
             withExtendedLifetime(lock) {}
             return 0
         } catch {
@@ -73,19 +76,43 @@ public enum MasterProgram {
         }
     }
 
-    private static func serve(_ configuration: MasterConfiguration, log: MailLog, options: MasterOptions) throws(SystemError) {
-        let notifier = ServiceManagerNotifier.fromEnvironment()
-        var listeners = ListenerSet()
+    private static func serve(
+        _ configuration: MasterConfiguration, log: MailLog, notifier: ServiceManagerNotifier, options: MasterOptions
+    ) throws(SystemError) {
+        let passed = PassedListeners.take()
+        for problem in passed.problems { log.warning(problem) }
+        var listeners = ListenerSet(passed: passed.sockets)
         try listeners.update(configuration.services)
+        for name in listeners.closeUnwanted() { log.warning("socket activation: no service of master.cf listens on \(name): closed") }
         let signals = try SignalWait.descriptor(for: MasterLoop.handledSignals)
         let loop = try MasterLoop(
             configuration: configuration, listeners: listeners, signals: signals, log: log, notifier: notifier,
             isDebugging: options.isDebugging)
         for warning in configuration.main.warnings { log.warning(warning.description) }
         log.info("daemon started -- version \(configuration.main[Parameters.mailVersion]), configuration \(configuration.directory)")
-        notifier.ready(status: "running")
         BackgroundStart.reportReady()
         try loop.run()
+    }
+
+    /// What programs of an installation need to lose their rights, and master itself to have no more than it uses.
+    private static func prepareJail(_ configuration: MasterConfiguration, _ log: MailLog) throws(SystemError) {
+        let isJailing = configuration.services.contains { $0.isJailed }
+        guard Privileges.isRoot else {
+            if isJailing { log.info("started without root's rights: the columns unpriv and chroot of master.cf have no effect") }
+            return
+        }
+        if isJailing {
+            let directory = configuration.main[Parameters.jailDirectory]
+            try JailDirectory.make(directory)
+            if let problem = try JailDirectory.problem(directory) {
+                throw SystemError(errno: 1, operation: "use jail_directory", object: problem)
+            }
+        }
+        if Privileges.has(.changeCapabilities) {
+            try Privileges.limitCapabilities(to: Privileges.capabilitiesOfMaster)
+        } else {
+            log.warning("without CAP_SETPCAP the capabilities of programs cannot be cut")
+        }
     }
 
     private static func test(_ configuration: MasterConfiguration) -> Int32 {
@@ -107,6 +134,7 @@ public enum MasterProgram {
     private static func report(_ errors: ConfigurationErrors, directory: String) {
         let lines = errors.problems.map(\.description) + ["the configuration in \(directory) has errors; nothing was started"]
         for line in lines { print("fatal: \(line)") }
+        ServiceManagerNotifier.fromEnvironment().failed(lines.first ?? "")
         // Without a system logger the lines would only come twice to standard error.
         guard (try? Files.exists("/dev/log")) == true else { return }
         let log = MailLog(program: "master", syslogName: "martlet", destination: .syslog)

@@ -4,6 +4,7 @@
 // All errors are reported at once, with file and line.
 
 import MailConfiguration
+import MailIPC
 import SystemKit
 
 /// Where a service is reached.
@@ -20,6 +21,10 @@ struct ServiceDefinition: Hashable, Sendable {
     let endpoints: [Endpoint]
     /// The program's arguments without its name.
     let arguments: [String]
+    /// For a program that asks master for its connections (``ConnectionBroker``): the sockets that it may reach. nil: it has no broker.
+    var connections: [BrokeredService: String]?
+    /// Whether it runs in the jail.
+    var isJailed = false
 
     var key: ServiceKey { policy.key }
     /// The file name of the program, as its argument 0.
@@ -64,9 +69,11 @@ struct MasterConfiguration: Sendable {
         do { checkedMain = try snapshot.check() } catch { problems += error.problems }
         do { checkedMaster = try snapshot.masterFile() } catch { problems += error.problems }
         guard let main = checkedMain, let master = checkedMaster else { throw ConfigurationErrors(problems) }
+        // What each service with options of its own reads.
+        var special: [Int: Configuration] = [:]
         for entry in master.entries where !entry.overrides.isEmpty {
             do throws(ConfigurationErrors) {
-                _ = try snapshot.check(overrides: entry.overrides.map { ($0.name, $0.value) })
+                special[entry.line] = try snapshot.check(overrides: entry.overrides.map { ($0.name, $0.value) })
             } catch {
                 for wrong in error.problems {
                     let text = "the service \(entry.service): -o \(wrong.text)"
@@ -81,6 +88,7 @@ struct MasterConfiguration: Sendable {
             func problem(_ text: String) {
                 problems.append(ConfigurationProblem(file: directory + "/master.cf", line: entry.line, text: text))
             }
+            if entry.isChrooted && !entry.canBeJailed { problem("chroot: \(entry.command) works on files by their names; write n") }
             do throws(SystemError) {
                 let endpoints = try Self.endpoints(entry, main, interfaces, resolve)
                 if endpoints.isEmpty { problem("the service \(entry.service) has no address in the families of inet_protocols") }
@@ -90,6 +98,10 @@ struct MasterConfiguration: Sendable {
             }
         }
         if !problems.isEmpty { throw ConfigurationErrors(problems) }
+        let entries = master.entries.filter { !$0.isNeedless }
+        for (index, entry) in entries.enumerated() where entry.isNetworkProgram {
+            services[index].connections = Self.connections(of: entry, special[entry.line] ?? main, services)
+        }
         self.directory = directory
         self.main = main
         self.services = services
@@ -101,18 +113,27 @@ struct MasterConfiguration: Sendable {
     ) throws(SystemError) -> [Endpoint] {
         switch entry.type {
         case .unix:
-            var directories = [entry.isPrivate ? "private" : "public"]
-            // smtpd reaches it as network_owner, who may enter `private` but not `public`: there are the set-gid commands' sockets.
-            if entry.command == "cleanup" && !entry.isPrivate { directories.append("private") }
-            var endpoints: [Endpoint] = []
-            for directory in directories {
-                let path = "\(main[Parameters.queueDirectory])/\(directory)/\(entry.service)"
-                _ = try SocketAddress.unix(path)  // refuses one that is too long
-                endpoints.append(.unix(path))
-            }
-            return endpoints
+            let path = "\(main[Parameters.queueDirectory])/\(entry.isPrivate ? "private" : "public")/\(entry.service)"
+            _ = try SocketAddress.unix(path)  // refuses one that is too long
+            return [.unix(path)]
         case .inet: return try interfaces.endpoints(host: entry.inetHost, port: entry.inetPort, resolve)
         }
+    }
+
+    /// The sockets that a program of the network may reach: the least that it works with.
+    private static func connections(
+        of entry: MasterEntry, _ configuration: Configuration, _ services: [ServiceDefinition]
+    ) -> [BrokeredService: String] {
+        func path(_ name: String) -> String? {
+            for service in services where service.key == ServiceKey(name: name, isInet: false) {
+                if case .unix(let path)? = service.endpoints.first { return path }
+            }
+            return nil
+        }
+        var result: [BrokeredService: String] = [:]
+        if entry.command != "resolver" { result[.resolver] = path(configuration[Parameters.resolverServiceName]) }
+        if entry.command == "smtpd" { result[.cleanup] = path(configuration[Parameters.cleanupServiceName]) }
+        return result
     }
 }
 
@@ -124,13 +145,17 @@ extension ServiceDefinition {
             command: "\(main[Parameters.daemonDirectory])/\(entry.command)", processLimit: limit == 0 ? nil : limit,
             // Programs on the Internet take no wake-ups: there, a connection without a word is a client like any other.
             wakeup: entry.type == .inet ? 0 : entry.wakeup, wakesOnlyAfterUse: entry.wakesOnlyAfterUse,
-            throttleTime: main[Parameters.serviceThrottleTime])
+            throttleTime: main[Parameters.serviceThrottleTime],
+            // A lone qmgr or cleanup shares its files with no other process, also not with one that is finishing.
+            isExclusive: entry.type == .unix && limit == 1 && !entry.isNetworkProgram)
         self.endpoints = endpoints
+        isJailed = entry.isChrooted
         var arguments = ["-n", entry.service, "-t", entry.type.rawValue]
         if entry.isUnprivileged { arguments.append("-u") }
         if entry.isChrooted { arguments.append("-j") }
         // The configuration comes on a descriptor; the directory only names its files in messages.
         arguments.append("-f")
+        if entry.isNetworkProgram { arguments.append("-b") }
         for override in entry.overrides { arguments += ["-o", "\(override.name)=\(override.value)"] }
         self.arguments = arguments + ["-c", directory] + entry.arguments
     }

@@ -27,6 +27,9 @@ struct ServiceManagerNotifier: Sendable {
     }
 
     func ready(status: String) { send("READY=1\nMAINPID=\(ProcessSpawn.currentProcessID)\nSTATUS=\(status)") }
+    /// Why it cannot start, as one line.
+    func failed(_ reason: String) { send("STATUS=\(String(reason.map { $0.isNewline ? " " : $0 }))") }
+    func waiting(_ status: String) { send("STATUS=\(status)") }
     func reloading(monotonic: Int64) { send("RELOADING=1\nMONOTONIC_USEC=\(monotonic)") }
     func stopping() { send("STOPPING=1") }
     func isAlive() { send("WATCHDOG=1") }

@@ -26,6 +26,8 @@ struct ServicePolicy: Hashable, Sendable {
     let wakesOnlyAfterUse: Bool
     /// Seconds that a service is left alone after it failed.
     let throttleTime: Int
+    /// Whether the one process of the service must have ended before there is another.
+    var isExclusive = false
 }
 
 /// What a child says through its status pipe.
@@ -34,6 +36,10 @@ enum ChildReport: UInt8, Sendable {
     case available = 0x41
     /// It has as many as it can serve.
     case taken = 0x54
+    /// It finishes what it has, and ends.
+    case draining = 0x44
+    /// Its event loop turns.
+    case alive = 0x4C
 }
 
 /// The state of all services and children, and the decisions that follow from it.
@@ -42,6 +48,8 @@ struct Supervisor {
         var policy: ServicePolicy
         var total = 0
         var available = 0
+        /// Those of `total` that take no more work.
+        var draining = 0
         var throttledUntil: Int64?
         var nextWakeup: Int64?
         var quickFailures = 0
@@ -60,6 +68,8 @@ struct Supervisor {
     static let quickFailureTime: Int64 = 60_000_000
     /// So many quick failures in a row are taken for accidents.
     static let toleratedQuickFailures = 3
+    /// How many times its limit of processes a service has at most, with those that are finishing.
+    static let generations = 4
     /// The process limit is not reported more often than this. Microseconds, as in Postfix.
     static let limitWarningInterval: Int64 = 1_000_000_000
 
@@ -88,13 +98,17 @@ struct Supervisor {
         services = fresh
     }
 
-    /// All children were told to finish: they take no more connections, but count against their service's limit until they end.
+    /// All children were told to finish: they take no more connections. Only where the service is exclusive does a successor wait for their end.
     mutating func drainAll() {
-        for (pid, child) in children {
-            if child.isAvailable { services[child.key]?.available -= 1 }
-            children[pid]?.isAvailable = false
-            children[pid]?.isDraining = true
-        }
+        for pid in children.keys { drain(pid) }
+    }
+
+    private mutating func drain(_ pid: Int32) {
+        guard let child = children[pid], !child.isDraining else { return }
+        if child.isAvailable { services[child.key]?.available -= 1 }
+        services[child.key]?.draining += 1
+        children[pid]?.isAvailable = false
+        children[pid]?.isDraining = true
     }
 
     /// No program for clients of the network is started from here on; the others are, for those that finish.
@@ -119,7 +133,11 @@ struct Supervisor {
 
     private func mayStart(_ service: Service, now: Int64) -> Bool {
         if isNetworkStopping && service.policy.key.isInet { return false }
-        return service.available == 0 && !isThrottled(service, now: now) && service.total < service.policy.processLimit ?? Int.max
+        guard service.available == 0 && !isThrottled(service, now: now) else { return false }
+        guard let limit = service.policy.processLimit else { return true }
+        if service.policy.isExclusive { return service.total < limit }
+        // Sessions may go on for long after a reload, and new clients shall not wait for them; but each reload must not add processes for ever.
+        return service.total - service.draining < limit && service.total < limit * Self.generations
     }
 
     private func isThrottled(_ service: Service, now: Int64) -> Bool { service.throttledUntil.map { $0 > now } ?? false }
@@ -166,7 +184,12 @@ struct Supervisor {
     /// A child said how it is. Returns warnings for the log.
     mutating func childReported(_ pid: Int32, _ report: ChildReport, now: Int64) -> [String] {
         guard let child = children[pid], !child.isDraining else { return [] }
+        if report == .alive { return [] }
         children[pid]?.hasReported = true
+        if report == .draining {
+            drain(pid)
+            return []
+        }
         let isAvailable = report == .available
         if isAvailable == child.isAvailable { return [] }
         children[pid]?.isAvailable = isAvailable
@@ -178,6 +201,7 @@ struct Supervisor {
     mutating func childEnded(_ pid: Int32, _ status: ProcessStatus, now: Int64) -> [String] {
         guard let child = children.removeValue(forKey: pid) else { return [] }
         services[child.key]?.total -= 1
+        if child.isDraining { services[child.key]?.draining -= 1 }
         if child.isAvailable { services[child.key]?.available -= 1 }
         guard let service = services[child.key] else { return status.isSuccess ? [] : ["process pid \(pid) \(Self.text(status))"] }
         if status.isSuccess {
@@ -229,7 +253,7 @@ struct Supervisor {
 
     private mutating func limitWarnings(_ key: ServiceKey, now: Int64) -> [String] {
         guard let service = services[key], key.isInet, service.available == 0, let limit = service.policy.processLimit,
-            service.total >= limit, now >= service.warnsOfLimitFrom
+            service.total - service.draining >= limit, now >= service.warnsOfLimitFrom
         else { return [] }
         services[key]?.warnsOfLimitFrom = now + Self.limitWarningInterval
         return [
@@ -246,6 +270,9 @@ struct Supervisor {
     }
 
     // MARK: Facts
+
+    /// Whether a process of a service has said that it works.
+    func hasWorkingProcess(_ key: ServiceKey) -> Bool { children.values.contains { $0.key == key && $0.hasReported && $0.isAvailable } }
 
     /// The ids of all children that have not been reaped.
     var processIDs: [Int32] { children.keys.sorted() }

@@ -36,5 +36,8 @@ struct ResolverSettings: Sendable {
         hosts = HostsFile(read("/etc/hosts") ?? [])
     }
 
-    private static func contents(_ path: String) -> [UInt8]? { try? Files.contents(of: path, limit: 4 << 20) }
+    private static func contents(_ path: String) -> [UInt8]? {
+        FileWatch.ofProcess.add(path)
+        return try? Files.contents(of: path, limit: 4 << 20)
+    }
 }

@@ -5,6 +5,7 @@
 // Limits: libunbound writes its own complaints to standard error, at verbosity 0.
 
 import CUnbound
+import SystemKit
 
 /// Why libunbound could not be set up.
 struct UnboundError: Error, CustomStringConvertible {
@@ -38,6 +39,7 @@ struct UnboundContext: Sendable {
         for (name, value) in UnboundContext.options(settings) { try check(ub_ctx_set_option(context, name, value), "\(name) \(value)") }
         for server in settings.nameServers { try check(ub_ctx_set_fwd(context, server.description), "name server \(server)") }
         if !settings.trustAnchorFile.isEmpty {
+            FileWatch.ofProcess.add(settings.trustAnchorFile)
             try check(ub_ctx_add_ta_file(context, settings.trustAnchorFile), "trust anchors in \(settings.trustAnchorFile)")
         }
         // Threads, not fork(2): a fork of this process would share its sockets.

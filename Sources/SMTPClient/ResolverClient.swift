@@ -15,10 +15,10 @@ final class ResolverClient: DNSQuerying {
     private let timeout: TimeAmount
 
     /// - Parameters:
-    ///   - path: the socket of the service.
+    ///   - address: where the service is.
     ///   - seconds: how long one question may take (`resolver_timeout`).
-    init(path: String, seconds: Int) {
-        client = IPCClient(path: path, protocol: .resolver)
+    init(_ address: ServiceAddress, seconds: Int) {
+        client = IPCClient(address, protocol: .resolver)
         // The resolver's own limit comes first; this one is for a resolver that does not answer at all.
         timeout = .seconds(Int64(seconds) + 5)
     }

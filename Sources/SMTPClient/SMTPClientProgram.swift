@@ -34,8 +34,7 @@ public enum SMTPClientProgram {
                 tls: try parameters.tlsSettings.makeContext())
         } start: { context, prepared, _ in
             let configuration = context.configuration
-            let resolver = ResolverClient(
-                path: context.socket(configuration[Parameters.resolverServiceName]), seconds: configuration[Parameters.resolverTimeout])
+            let resolver = ResolverClient(context.address(of: .resolver), seconds: configuration[Parameters.resolverTimeout])
             let finder = HostFinder(parameters: prepared.parameters, lookup: DNSLookup(resolver), ownAddresses: prepared.ownAddresses)
             let agent = DeliveryAgent(
                 parameters: prepared.parameters, finder: finder,

@@ -18,8 +18,8 @@ final class QueueConnection: QueueDoor {
     private static let spaceTime = TimeAmount.seconds(1)
     private var known = KnownRecipients()
 
-    init(path: String, patienceInSeconds: Int) {
-        client = IPCClient(path: path, protocol: .cleanup)
+    init(_ address: ServiceAddress, patienceInSeconds: Int) {
+        client = IPCClient(address, protocol: .cleanup)
         patience = .seconds(Int64(patienceInSeconds))
     }
 

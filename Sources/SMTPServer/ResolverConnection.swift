@@ -12,8 +12,8 @@ final class ResolverConnection: DNSQuerying {
     private let client: IPCClient
     private let patience: TimeAmount
 
-    init(path: String, patienceInSeconds: Int) {
-        client = IPCClient(path: path, protocol: .resolver)
+    init(_ address: ServiceAddress, patienceInSeconds: Int) {
+        client = IPCClient(address, protocol: .resolver)
         client.connectTimeout = .seconds(Int64(patienceInSeconds))
         patience = .seconds(Int64(patienceInSeconds))
     }

@@ -3,6 +3,7 @@
 import DNSClient
 import LookupTables
 import MailConfiguration
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -39,12 +40,9 @@ public final class SMTPServerService: ServiceHandler {
         log = context.log
         serviceName = context.options.serviceName.isEmpty ? "smtp" : context.options.serviceName
         let configuration = context.configuration
-        queue = QueueConnection(
-            path: context.socket(configuration[Parameters.cleanupServiceName]),
-            patienceInSeconds: configuration[Parameters.ipcTimeout])
+        queue = QueueConnection(context.address(of: .cleanup), patienceInSeconds: configuration[Parameters.ipcTimeout])
         names = DNSLookup(
-            ResolverConnection(
-                path: context.socket(configuration[Parameters.resolverServiceName]), patienceInSeconds: SMTPServerService.nameLookupTime))
+            ResolverConnection(context.address(of: .resolver), patienceInSeconds: SMTPServerService.nameLookupTime))
     }
 
     public func accept(_ connection: AcceptedConnection) {

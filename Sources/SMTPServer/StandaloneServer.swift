@@ -4,6 +4,7 @@
 // Security: no privileges are held or gained: cleanup's socket is reached with the caller's own rights, or not at all (451).
 
 import MailConfiguration
+import MailIPC
 import MailLog
 import MailModel
 import NIOCore
@@ -23,8 +24,7 @@ enum StandaloneServer {
             ProcessSpawn.exit(1)
         }
         ServiceActor.start {
-            let queue = QueueConnection(
-                path: context.socket(context.configuration[Parameters.cleanupServiceName], isPrivate: false), patienceInSeconds: 300)
+            let queue = QueueConnection(context.address(of: .cleanup), patienceInSeconds: 300)
             let session = ServerSession(
                 transport: StandardStreams(), queue: queue, clock: SystemSessionClock(), settings: SharedSettings(settings),
                 log: context.log,

@@ -17,6 +17,8 @@ struct Acceptor {
 
     /// How long sessions may go on after SIGTERM, in milliseconds. `master` waits a little longer before it kills.
     private static let terminationPatience = 8_000
+    /// Microseconds between two looks at the files of a jailed program.
+    private static let lookInterval: Int64 = 10_000_000
 
     func run() -> Never {
         for listener in listeners {
@@ -26,11 +28,19 @@ struct Acceptor {
         /// Until when nothing is accepted, for want of descriptors.
         var pausedUntil: Int64?
         let room = PreambleRoom()
-        let dog = LoopWatchdog(seconds: context.configuration[Parameters.daemonTimeout], now: SystemClock.monotonic())
+        // Whose connections last for ever finds a change without a new one.
+        var nextLook = listening == .programs && !FileWatch.ofProcess.isEmpty ? SystemClock.monotonic() + Acceptor.lookInterval : nil
+        let dog = LoopWatchdog(
+            seconds: context.configuration[Parameters.daemonTimeout], interval: context.options.livenessInterval,
+            now: SystemClock.monotonic())
         while true {
             let now = SystemClock.monotonic()
             room.expire(now: now)
             watch(dog, now: now)
+            if let look = nextLook, look <= now {
+                if hasStaleFiles() { drain(patience: nil, room) }
+                nextLook = now + Acceptor.lookInterval
+            }
             if let until = pausedUntil, until <= now { pausedUntil = nil }
             var interests = [Polling.Interest(signals, .read), Polling.Interest(wake, .read)]
             if !context.options.isStandAlone { interests.append(Polling.Interest(ServiceOptions.lifetimeDescriptor, .read)) }
@@ -42,7 +52,7 @@ struct Acceptor {
             }
             let ready: [Int]
             do {
-                let deadline = [pausedUntil, room.nextDeadline, dog.deadline].compactMap { $0 }.min()
+                let deadline = [pausedUntil, room.nextDeadline, dog.deadline, nextLook].compactMap { $0 }.min()
                 ready = try Polling.wait(interests, milliseconds: deadline.map { Int((max(0, $0 - now) + 999) / 1000) })
             } catch {
                 context.log.fatal("\(error)")
@@ -57,6 +67,7 @@ struct Acceptor {
                 case 2 where firstSilent == 3: drain(patience: nil, room)
                 case firstSilent..<firstListener: break
                 default:
+                    if hasStaleFiles() { drain(patience: nil, room) }
                     if !acceptAll(listeners[index - firstListener], room) { pausedUntil = now + 1_000_000 }
                 }
             }
@@ -90,11 +101,22 @@ struct Acceptor {
         }
     }
 
+    /// Whether a jailed program works with files that are no longer what it read.
+    private func hasStaleFiles() -> Bool {
+        guard let path = FileWatch.ofProcess.change() else { return false }
+        context.log.info("\(path) has changed -- restarting")
+        return true
+    }
+
     /// Asks the loop for a sign of life, and ends the program when there is none for long.
     private func watch(_ dog: LoopWatchdog, now: Int64) {
         switch dog.check(now: now) {
         case .fine: break
-        case .ask: ServiceActor.start { dog.answer(now: SystemClock.monotonic()) }
+        case .ask:
+            ServiceActor.start {
+                dog.answer(now: SystemClock.monotonic())
+                if context.options.livenessInterval != nil { status.reportLife() }
+            }
         case .stuck:
             context.log.fatal("watchdog timeout")
             ProcessSpawn.exit(1)
@@ -141,6 +163,7 @@ struct Acceptor {
 
     /// Finishes and ends the program. SIGTERM during a patient drain makes it impatient.
     private func drain(patience: Int?, _ room: PreambleRoom) -> Never {
+        status.setDraining()
         empty(room)
         ServiceActor.start {
             await Handlers.current?.drain()

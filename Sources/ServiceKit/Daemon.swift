@@ -3,7 +3,7 @@
 //
 // The main thread accepts connections and waits for signals; everything else happens on ServiceActor. No Swift concurrency and no thread
 // exist before the privileges are gone.
-// Known limit: with chroot the sockets of other services are reached only while they lie below the new root (as in Postfix).
+// A program in a jail opens no file any more: FileWatch tells it when one that it has read changes, and it ends so that master starts another.
 
 import MailConfiguration
 import MailIPC
@@ -68,9 +68,12 @@ public enum Daemon {
         let context = ServiceContext.start(program: program, arguments: arguments)
         let state: State
         do {
+            let jail = try Jail(context, identity)
+            jail.prepare()
             state = try preJail(context)
             context.endIfOnlyChecking()
-            try enterJail(context, identity)
+            try jail.enter()
+            if identity == .networkOwner { installFilter(context, listening) }
         } catch {
             context.log.fatal("\(error)")
             ProcessSpawn.exit(1)
@@ -100,15 +103,11 @@ public enum Daemon {
         }
     }
 
-    /// chroot and privileges, as master.cf says. In a private instance of an ordinary user there is nothing to give up.
-    static func enterJail(_ context: ServiceContext, _ identity: Identity) throws {
-        guard Privileges.isRoot, context.options.dropsPrivileges || context.options.isJailed else { return }
-        let owner = context.configuration[identity == .mailOwner ? Parameters.mailOwner : Parameters.networkOwner]
-        guard let user = try UserDatabase.user(named: owner) else {
-            throw SystemError(errno: 2, operation: "find user", object: owner)
-        }
-        if context.options.isJailed { try Privileges.chroot(to: context.queueDirectory) }
-        if context.options.dropsPrivileges { try Privileges.become(user: user.uid, group: user.gid) }
+    /// The last thing that a program of the network gives up.
+    private static func installFilter(_ context: ServiceContext, _ listening: Listening) {
+        guard context.configuration[Parameters.networkSeccomp] else { return }
+        let filter = SystemCallFilter(network: listening == .network ? .accepts : .connects, isJailed: FileWatch.ofProcess.isSealed)
+        if let reason = filter.install() { context.log.warning("works without a filter of system calls: \(reason)") }
     }
 
     /// The sockets that master left open.

@@ -9,7 +9,7 @@ public import NIOCore
 /// Streams to one service.
 @ServiceActor
 public final class IPCClient {
-    public nonisolated let path: String
+    private nonisolated let address: ServiceAddress
     private nonisolated let spoken: IPCProtocol
     private var connections: [IPCConnection] = []
     private var connecting: [CheckedContinuation<Void, Never>]?
@@ -22,10 +22,12 @@ public final class IPCClient {
     /// How many of them it works on at a time; 0 while there is no connection.
     public var concurrency: Int { connections.map(\.concurrency).max() ?? 0 }
 
-    public init(path: String, protocol spoken: IPCProtocol) {
-        self.path = path
+    public init(_ address: ServiceAddress, protocol spoken: IPCProtocol) {
+        self.address = address
         self.spoken = spoken
     }
+
+    public convenience init(path: String, protocol spoken: IPCProtocol) { self.init(.path(path), protocol: spoken) }
 
     /// Opens a stream on a connection with room, making one if there is none.
     public func open() async throws(IPCError) -> IPCStream {
@@ -37,7 +39,7 @@ public final class IPCClient {
                     guard connecting != nil else { return continuation.resume() }
                     connecting?.append(continuation)
                 }
-                if connections.isEmpty { throw .unreachable(path) }
+                if connections.isEmpty { throw .unreachable(address.description) }
                 continue
             }
             connecting = []
@@ -46,7 +48,7 @@ public final class IPCClient {
                 connecting = nil
                 for waiter in waiters { waiter.resume() }
             }
-            let made = try await IPCConnection.connect(path: path, protocol: spoken, deadline: .now() + connectTimeout)
+            let made = try await IPCConnection.connect(to: address, protocol: spoken, deadline: .now() + connectTimeout)
             connections.append(made)
             return try made.open()
         }

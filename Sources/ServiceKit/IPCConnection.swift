@@ -59,16 +59,22 @@ public final class IPCConnection {
     // MARK: Making
 
     /// Connects to a service and learns that it speaks `protocol`.
-    ///
-    /// - Parameter deadline: bounds the wait for the service's first frame; `master` may have to start it.
     public static func connect(
         path: String, protocol spoken: IPCProtocol, deadline: NIODeadline
     ) async throws(IPCError) -> IPCConnection {
+        try await connect(to: .path(path), protocol: spoken, deadline: deadline)
+    }
+
+    /// Connects to a service and learns that it speaks `protocol`.
+    ///
+    /// - Parameter deadline: bounds the wait for the service's first frame; `master` may have to start it.
+    static func connect(
+        to address: ServiceAddress, protocol spoken: IPCProtocol, deadline: NIODeadline
+    ) async throws(IPCError) -> IPCConnection {
         let raw: Int32
         var side: Int32 = -1
+        let socket = FileDescriptor(owning: try await address.connect(deadline: deadline))
         do {
-            // Never waits for room in the listener's queue: that would stop the whole event loop for the sake of one service that hangs.
-            let socket = try Sockets.connectUnix(path: path, isNonBlocking: true)
             if spoken.hasSideChannel {
                 let pair = try Sockets.socketPair(type: .seqpacket).release()
                 let theirs = FileDescriptor(owning: pair.second)

@@ -19,27 +19,36 @@ final class LoopWatchdog: Sendable {
     private struct State {
         var askedAt: Int64?
         var nextQuestion: Int64
+        /// When it is looked whether there was an answer, so that the next question comes in time.
+        var nextLook: Int64
     }
 
     private let limit: Int64
     private let interval: Int64
     private let state: Mutex<State>
 
-    /// - Parameter seconds: how long the loop may be silent.
-    init(seconds: Int, now: Int64) {
+    /// - Parameters:
+    ///   - seconds: how long the loop may be silent.
+    ///   - interval: how often it is asked, in microseconds; nil for what the limit suggests.
+    init(seconds: Int, interval: Int64? = nil, now: Int64) {
         limit = Int64(seconds) * 1_000_000
-        interval = max(1_000_000, limit / 3)
-        state = Mutex(State(askedAt: nil, nextQuestion: now + max(1_000_000, limit / 3)))
+        let interval = interval ?? max(1_000_000, limit / 3)
+        self.interval = interval
+        state = Mutex(State(askedAt: nil, nextQuestion: now + interval, nextLook: .max))
     }
 
     /// When ``check(now:)`` is to be called at the latest.
-    var deadline: Int64 { state.withLock { $0.askedAt.map { $0 + limit } ?? $0.nextQuestion } }
+    var deadline: Int64 { state.withLock { state in state.askedAt.map { min($0 + limit, state.nextLook) } ?? state.nextQuestion } }
 
     func check(now: Int64) -> Finding {
         state.withLock { state in
-            if let asked = state.askedAt { return now >= asked + limit ? .stuck : .fine }
+            if let asked = state.askedAt {
+                if now >= state.nextLook { state.nextLook = now + interval }
+                return now >= asked + limit ? .stuck : .fine
+            }
             guard now >= state.nextQuestion else { return .fine }
             state.askedAt = now
+            state.nextLook = now + interval
             return .ask
         }
     }

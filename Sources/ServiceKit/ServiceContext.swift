@@ -1,6 +1,7 @@
 // What every daemon has in hand once it has started: who it is, what it was told, where to log.
 
 public import MailConfiguration
+public import MailIPC
 public import MailLog
 import SystemKit
 
@@ -13,6 +14,8 @@ public struct ServiceContext: Sendable {
     /// The services of master.cf, as they were when the configuration was read; nil where that file has errors.
     public let services: MasterFile?
     public let log: MailLog
+    /// Where connections come from that this program does not make itself.
+    private let broker: MasterBroker?
 
     public init(program: String, options: ServiceOptions, configuration: Configuration, services: MasterFile? = nil, log: MailLog) {
         self.program = program
@@ -20,6 +23,7 @@ public struct ServiceContext: Sendable {
         self.configuration = configuration
         self.services = services
         self.log = log
+        broker = options.hasBroker ? MasterBroker(descriptor: options.brokerDescriptor) : nil
     }
 
     /// `queue_directory`.
@@ -28,6 +32,15 @@ public struct ServiceContext: Sendable {
     /// The socket of a service.
     public func socket(_ service: String, isPrivate: Bool = true) -> String {
         "\(queueDirectory)/\(isPrivate ? "private" : "public")/\(service)"
+    }
+
+    /// Where a program of the network reaches another program: master makes the connection, or, for a program that somebody started by hand, the
+    /// path that master.cf gives it.
+    public func address(of service: BrokeredService) -> ServiceAddress {
+        if let broker { return .brokered(service, broker) }
+        let name = configuration[service == .cleanup ? Parameters.cleanupServiceName : Parameters.resolverServiceName]
+        let entry = services?.entries.first { $0.type == .unix && $0.service == name }
+        return .path(socket(name, isPrivate: entry?.isPrivate ?? (service != .cleanup)))
     }
 
     /// Reads the command line and the configuration; ends the program with a log line when either is unusable.

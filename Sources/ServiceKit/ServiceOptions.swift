@@ -1,8 +1,8 @@
 // The command line that master gives to a daemon, and the descriptors it leaves open.
 //
-// -n SERVICE -t inet|unix [-u] [-j] [-f] [-k] [-c DIRECTORY] [-o name=value]... [-v]   (as Postfix; -S for smtpd on stdin and stdout)
-// Descriptors: 3 status (write `A` or `T`), 4 lifetime (end of file: master is gone), with -f 5 the configuration that master has checked,
-// then the listeners.
+// -n SERVICE -t inet|unix [-u] [-j] [-f] [-b] [-w MICROSECONDS] [-k] [-c DIRECTORY] [-o name=value]... [-v]   (as Postfix; -S for smtpd on stdin and stdout)
+// Descriptors: 3 status (write `A`, `T`, `D` or `L`), 4 lifetime (end of file: master is gone), with -f 5 the configuration that master has checked,
+// with -b the next one the broker, then the listeners.
 
 import SystemKit
 
@@ -18,6 +18,8 @@ public struct ServiceOptions: Hashable, Sendable {
     public var isVerbose = false
     /// Whether the configuration is on descriptor 5, as master read and checked it, so that no file is opened for it.
     public var hasConfigurationDescriptor = false
+    /// Whether connections to other programs come from master.
+    public var hasBroker = false
     /// nil: the built-in default or MAIL_CONFIG.
     public var configurationDirectory: String?
     /// `-o name=value`, in order.
@@ -28,10 +30,14 @@ public struct ServiceOptions: Hashable, Sendable {
     /// Whether it only says what is wrong with its configuration: `martlet check` asks.
     public var checksOnly = false
 
+    /// How often master wants a sign of life of the event loop, in microseconds; nil for never.
+    var livenessInterval: Int64?
+
     public static let statusDescriptor: Int32 = 3
     public static let lifetimeDescriptor: Int32 = 4
     static let configurationDescriptor: Int32 = 5
-    var firstListener: Int32 { hasConfigurationDescriptor ? 6 : 5 }
+    var brokerDescriptor: Int32 { hasConfigurationDescriptor ? 6 : 5 }
+    var firstListener: Int32 { brokerDescriptor + (hasBroker ? 1 : 0) }
 
     /// Throws the text of a usage error.
     public init(arguments: [String]) throws(ServiceUsageError) {
@@ -54,6 +60,11 @@ public struct ServiceOptions: Hashable, Sendable {
             case "-u": dropsPrivileges = true
             case "-j": isJailed = true
             case "-f": hasConfigurationDescriptor = true
+            case "-w":
+                let text = try value(flag)
+                guard let interval = Int64(text), interval > 0 else { throw ServiceUsageError("option -w needs microseconds, not \(text)") }
+                livenessInterval = interval
+            case "-b": hasBroker = true
             case "-k": checksOnly = true
             case "-S": isStandAlone = true
             case "-v": isVerbose = true

@@ -28,6 +28,16 @@ public final class ServiceStatus: Sendable {
         if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: available ? "A" : "T")) }
     }
 
+    /// Says that the process finishes what it has: whoever comes next needs another one.
+    func setDraining() {
+        if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "D")) }
+    }
+
+    /// Says that the event loop turns.
+    func reportLife() {
+        if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "L")) }
+    }
+
     private func write(to raw: Int32, _ byte: UInt8) {
         // The other end is gone only when master is, which the lifetime descriptor tells.
         try? FileDescriptor.borrowing(raw) { pipe throws(SystemError) in try pipe.writeAll([byte]) }

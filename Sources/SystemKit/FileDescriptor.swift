@@ -22,6 +22,8 @@ public struct OpenFlags: OptionSet, Sendable {
     public static let directory = OpenFlags(rawValue: O_DIRECTORY)
     public static let nonBlocking = OpenFlags(rawValue: O_NONBLOCK)
     public static let noControllingTerminal = OpenFlags(rawValue: O_NOCTTY)
+    /// O_PATH: good for looking at the file's attributes, not for reading or writing it.
+    public static let attributesOnly = OpenFlags(rawValue: csk_path_flag)
 }
 
 /// An owned file descriptor.

@@ -24,8 +24,9 @@ public enum Privileges {
     /// descriptors above 2, core dumps and being traced. All variables but MAIL_CONFIG and TZ went before the first constructor ran.
     public static func dropInheritance() throws(SystemError) { try checked(Int(csk_drop_inheritance()), "prepare", "process") }
 
-    /// Locks the process into a directory, with the working directory at its root.
+    /// Locks the process into a directory, with the working directory at its root. The time zone is read before.
     public static func chroot(to directory: String) throws(SystemError) {
+        SystemClock.loadTimeZone()
         try Files.changeDirectory(to: directory)
         try checked(directory.withCString { name in systemCall { Int(Glibc.chroot(name)) } }, "chroot", directory)
         try Files.changeDirectory(to: "/")

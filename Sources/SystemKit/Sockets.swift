@@ -180,6 +180,16 @@ public enum Sockets {
 
     // MARK: Facts
 
+    /// Whether an IPv6 socket takes IPv4 as well.
+    public static func isDualStack(_ fd: Int32) -> Bool {
+        var isOnlyIPv6: Int32 = 1
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return systemCall { Int(getsockopt(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &isOnlyIPv6, &size)) } == 0 && isOnlyIPv6 == 0
+    }
+
+    /// Whether a descriptor is a listening stream socket.
+    public static func isListeningStream(_ fd: Int32) -> Bool { csk_is_listening_stream(fd) == 1 }
+
     /// Who is at the other end of a Unix socket, as the kernel noted at connect time.
     public static func peerCredentials(of fd: Int32) throws(SystemError) -> (pid: Int32, uid: UInt32, gid: UInt32) {
         var pid: Int32 = 0

@@ -6,6 +6,7 @@
 
 public import NIOCore
 import NIOSSL
+import SystemKit
 
 /// How a client uses TLS.
 public struct TLSClientContext: Sendable {
@@ -42,8 +43,8 @@ public struct TLSClientContext: Sendable {
             status = .untrusted
         case .full(let authorities):
             configuration.certificateVerification = .fullVerification
-            configuration.trustRoots = authorities.first.map { .file($0) } ?? .default
-            configuration.additionalTrustRoots = authorities.dropFirst().map { .file($0) }
+            configuration.trustRoots = authorities.isEmpty ? .default : .certificates([])
+            configuration.additionalTrustRoots = try authorities.map { path throws(TLSError) in try TLSClientContext.roots(path) }
             status = .verified
         }
         do {
@@ -51,6 +52,18 @@ public struct TLSClientContext: Sendable {
         } catch {
             throw TLSError("cannot set up TLS: \(error)")
         }
+    }
+
+    /// The roots in a file, or in the files of a directory: the library would look into a directory at each handshake, which a jailed program
+    /// cannot.
+    private static func roots(_ path: String) throws(TLSError) -> NIOSSLAdditionalTrustRoots {
+        FileWatch.ofProcess.add(path)
+        guard (try? Files.status(of: path))?.isDirectory == true else { return .file(path) }
+        let names: [String]
+        do throws(SystemError) { names = try Files.directoryEntries(path) } catch { throw TLSError("cannot read \(path): \(error)") }
+        // The directory may also have revocation lists and files of other kinds; each certificate of openssl-rehash(1) is there under two names.
+        let certificates = Set(names.flatMap { (try? NIOSSLCertificate.fromPEMFile("\(path)/\($0)")) ?? [] })
+        return .certificates(Array(certificates))
     }
 
     /// Puts TLS in front of everything on `channel`; call it on the channel's event loop.

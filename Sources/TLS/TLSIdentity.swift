@@ -15,6 +15,7 @@ public struct TLSIdentity: Sendable {
     ///   - certificateFile: PEM, the own certificate first, then intermediates.
     ///   - keyFile: PEM; may be the same file.
     public init(certificateFile: String, keyFile: String) throws(TLSError) {
+        for file in [certificateFile, keyFile] { FileWatch.ofProcess.add(file) }
         do {
             chain = try NIOSSLCertificate.fromPEMFile(certificateFile)
             guard !chain.isEmpty else { throw TLSError("no certificate in \(certificateFile)") }
@@ -29,6 +30,7 @@ public struct TLSIdentity: Sendable {
     /// Files that hold a key and then its chain, together or one after the other (`smtpd_tls_chain_files`).
     public init(chainFiles: [String]) throws(TLSError) {
         let names = chainFiles.joined(separator: ", ")
+        for file in chainFiles { FileWatch.ofProcess.add(file) }
         do {
             var text: [UInt8] = []
             for file in chainFiles { text += try Files.contents(of: file) + [UInt8(ascii: "\n")] }

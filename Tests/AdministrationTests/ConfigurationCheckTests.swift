@@ -57,11 +57,11 @@ import Testing
         #expect(check.warnings.filter { $0.text.hasSuffix("is not needed here, and left alone") }.map(\.line) == [8, 9])
     }
 
-    @Test func aRootDirectoryOfItsOwnIsRefused() throws {
+    @Test func aRootDirectoryOfItsOwnIsForProgramsThatNeedNoNames() throws {
         let instance = try Instance()
         try good(instance)
         let master = String(decoding: try Files.contents(of: instance.path + "/master.cf"), as: UTF8.self)
-        try instance.write("master.cf", master + "127.0.0.1:2525 inet n y y - 1 smtp\n")
+        try instance.write("master.cf", master + "other unix n y y - 1 cleanup\n127.0.0.1:2525 inet n y y - 1 smtp\n")
         let check = ConfigurationCheck(directory: instance.path, isRoot: false)
         #expect(check.errors.map(\.line) == [8] && check.errors.allSatisfy { $0.text.contains("chroot") })
     }

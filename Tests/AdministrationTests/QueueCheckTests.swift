@@ -15,7 +15,7 @@ final class QueueFixture {
     let directories: QueueDirectories
     static let owners: QueueLayout.Owners = {
         let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
-        return QueueLayout.Owners(root: me, mail: me, networkGroup: me.group, submissionGroup: me.group)
+        return QueueLayout.Owners(root: me, mail: me, submissionGroup: me.group)
     }()
     private var unique: UInt64 = 0
 

@@ -27,7 +27,7 @@ private final class Instance {
     func start() throws {
         let configuration = try MasterConfiguration.load(directory: root)
         let me = (user: Privileges.effectiveUser, group: Privileges.effectiveGroup)
-        let owners = QueueLayout.Owners(root: me, mail: me, networkGroup: me.group, submissionGroup: me.group)
+        let owners = QueueLayout.Owners(root: me, mail: me, submissionGroup: me.group)
         try QueueLayout(owners).make(in: configuration.queueDirectory)
         var listeners = ListenerSet()
         try listeners.update(configuration.services)
@@ -252,7 +252,7 @@ private final class Instance {
     @Test func theQueueGetsItsDirectories() throws {
         let instance = try Instance(master: "a unix - n n - 1 a\n", scripts: [:])
         try instance.start()
-        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o1770), ("private", 0o710), ("public", 0o710), ("pid", 0o755)]
+        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o1770), ("private", 0o700), ("public", 0o710), ("pid", 0o755)]
             as [(String, UInt32)]
         {
             #expect(try Files.status(of: "\(instance.root)/q/\(name)").mode == mode)

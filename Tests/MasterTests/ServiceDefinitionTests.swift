@@ -1,4 +1,5 @@
 import MailConfiguration
+import MailIPC
 import SystemKit
 import Testing
 
@@ -22,7 +23,7 @@ import Testing
         let services = configuration.services
         #expect(
             services[0].arguments == [
-                "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-f", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c",
+                "-n", "127.0.0.1:2525", "-t", "inet", "-u", "-j", "-f", "-b", "-o", "syslog_name=martlet/submission", "-o", "x=a b", "-c",
                 "/etc/martlet",
             ])
         #expect(services[0].policy.processLimit == 7 && services[0].policy.command == "/d/smtpd" && services[0].programName == "smtpd")
@@ -34,6 +35,45 @@ import Testing
         #expect(services[3].endpoints == [.unix("/q/private/local")])
         #expect(services[3].arguments == ["-n", "local", "-t", "unix", "-f", "-c", "/etc/martlet", "-v"])
         #expect(services[3].policy.processLimit == nil && services[3].policy.throttleTime == 3)
+        #expect(services.map(\.isJailed) == [true, false, false, false])
+        #expect(services.map(\.policy.isExclusive) == [false, true, true, false])
+        #expect(services.map { $0.connections == nil } == [false, true, true, true])
+    }
+
+    @Test func eachProgramOfTheNetworkReachesWhatItWorksWith() throws {
+        let services = try load(
+            main: "queue_directory = /q\nresolver_service_name = dns",
+            master: """
+                127.0.0.1:2525 inet n - y - - smtpd
+                127.0.0.1:2526 inet n - y - - smtpd
+                  -o cleanup_service_name=other
+                127.0.0.1:2527 inet n - y - - smtpd
+                  -o cleanup_service_name=local
+                127.0.0.1:2528 inet n - y - - smtpd
+                  -o cleanup_service_name=absent
+                cleanup unix n - n - 1 cleanup
+                other unix - - n - 1 cleanup
+                local unix - n n - - local
+                smtp unix - - y - - smtp
+                lmtp unix - - n - 1 lmtp
+                dns unix - - y - 1 resolver
+                """
+        ).services
+        let all = Dictionary(uniqueKeysWithValues: services.map { ($0.key.name, $0.connections) })
+        #expect(all["127.0.0.1:2525"] == [.cleanup: "/q/public/cleanup", .resolver: "/q/private/dns"])
+        #expect(all["127.0.0.1:2526"] == [.cleanup: "/q/private/other", .resolver: "/q/private/dns"])
+        // What the administrator's options say, and nothing that a program could.
+        #expect(all["127.0.0.1:2527"] == [.cleanup: "/q/private/local", .resolver: "/q/private/dns"])
+        #expect(all["127.0.0.1:2528"] == [.resolver: "/q/private/dns"])
+        #expect(all["smtp"] == [.resolver: "/q/private/dns"] && all["lmtp"] == [.resolver: "/q/private/dns"])
+        #expect(all["dns"] == [:] && all["cleanup"] == .some(nil) && all["local"] == .some(nil))
+    }
+
+    @Test func onlyProgramsThatNeedNoNamesAreJailed() {
+        let error = #expect(throws: ConfigurationErrors.self) {
+            try load(master: "cleanup unix n - y - 1 cleanup\nsmtp unix - - y - - smtp\nlocal unix - n y - - local\n")
+        }
+        #expect(error?.problems.map(\.line) == [1, 3])
     }
 
     @Test func everyErrorIsReportedWithItsLine() {

@@ -9,11 +9,12 @@ import Testing
     let qmgr = ServiceKey(name: "qmgr", isInet: false)
 
     private func policy(
-        _ key: ServiceKey, limit: Int? = 2, wakeup: Int = 0, afterUse: Bool = false, throttle: Int = 60
+        _ key: ServiceKey, limit: Int? = 2, wakeup: Int = 0, afterUse: Bool = false, throttle: Int = 60,
+        exclusive: Bool = false
     ) -> ServicePolicy {
         ServicePolicy(
             key: key, command: "/libexec/\(key.name)", processLimit: limit, wakeup: wakeup, wakesOnlyAfterUse: afterUse,
-            throttleTime: throttle)
+            throttleTime: throttle, isExclusive: exclusive)
     }
 
     @Test func aServiceIsWatchedUntilAProcessIsAvailable() {
@@ -216,7 +217,7 @@ import Testing
         supervisor.childStarted(10, of: qmgr, now: 0)
         supervisor.childStarted(11, of: smtp, now: 0)
         supervisor.drainAll()
-        supervisor.configure([policy(qmgr, limit: 1, wakeup: 300), policy(smtp)], now: 5)
+        supervisor.configure([policy(qmgr, limit: 1, wakeup: 300, exclusive: true), policy(smtp)], now: 5)
         // One queue manager at a time: the new one waits for the old one's end.
         #expect(supervisor.servicesToWatch(now: 5) == [smtp])
         #expect(supervisor.takeDueWakeups(now: 5) == [qmgr])
@@ -226,6 +227,22 @@ import Testing
         #expect(supervisor.servicesToWatch(now: 7) == [qmgr, smtp])
         supervisor.drainAll()
         #expect(supervisor.availableCount(of: smtp) == 0)
+    }
+
+    @Test func whoFinishesIsReplacedAtOnceButNotForEver() {
+        var supervisor = Supervisor(policies: [policy(smtp, limit: 1)], now: 0)
+        for pid in 1...Supervisor.generations as ClosedRange<Int> {
+            #expect(supervisor.servicesToWatch(now: 0) == [smtp])
+            supervisor.childStarted(Int32(pid), of: smtp, now: 0)
+            #expect(supervisor.servicesToWatch(now: 0) == [])
+            // Its tables changed, and a client keeps its session.
+            #expect(supervisor.childReported(Int32(pid), .draining, now: 0) == [])
+            #expect(supervisor.childReported(Int32(pid), .draining, now: 0) == [])
+        }
+        #expect(supervisor.servicesToWatch(now: 0) == [])
+        #expect(supervisor.childEnded(1, .exited(0), now: 1) == [])
+        #expect(supervisor.servicesToWatch(now: 1) == [smtp])
+        #expect(supervisor.processCount(of: smtp) == Supervisor.generations - 1)
     }
 
     @Test func aReloadEndsThrottling() {

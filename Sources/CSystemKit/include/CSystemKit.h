@@ -8,6 +8,7 @@
 
 // Descriptors
 int csk_open(const char *path, int flags, uint32_t mode);
+extern const int csk_path_flag;                          // O_PATH
 int csk_duplicate_above(int fd, int minimum);            // F_DUPFD_CLOEXEC
 int csk_set_nonblocking(int fd, int on);
 int csk_set_close_on_exec(int fd, int on);
@@ -25,6 +26,7 @@ int csk_pipe(int ends[2]);                               // close-on-exec
 
 // Sockets
 int csk_accept(int listener);                            // close-on-exec
+int csk_is_listening_stream(int socket);                 // 1 or 0; -errno where it is no socket
 // One message with descriptors (SCM_RIGHTS). `count` must be at least 1: a message without payload is lost on a stream socket.
 ssize_t csk_send_descriptors(int socket, const void *bytes, size_t count, const int *fds, size_t fd_count);
 // Received descriptors have close-on-exec set; those beyond `fd_capacity` are closed and -EMSGSIZE is returned.
@@ -56,6 +58,12 @@ int csk_set_group_ids(uint32_t group);                   // real, effective and 
 int csk_set_user_ids(uint32_t user);
 int csk_has_only_ids(uint32_t user, uint32_t group);     // whether real, effective and saved ids all are these
 int csk_is_elevated(void);                               // AT_SECURE
+// Bit n of `wanted` is capability n. The sets keep no more than `wanted`; those of this thread.
+int csk_limit_bounding_set(uint64_t wanted);             // needs CAP_SETPCAP
+int csk_limit_capabilities(uint64_t wanted);             // permitted, effective, inheritable, ambient
+int csk_has_capabilities_beyond(uint64_t wanted);        // in any of the five sets
+int csk_has_capability(int number);                      // in the effective set
+int csk_hide_memory(void);                               // not dumpable, no core file
 
 // Signals
 int csk_signal_descriptor(const int *signals, size_t count);   // signalfd, non-blocking, close-on-exec
