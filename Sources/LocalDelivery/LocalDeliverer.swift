@@ -131,7 +131,8 @@ final class LocalDeliverer {
         let times = message.times(now())
         log(
             DeliveryLogLine.text(
-                queueID: message.queueID, recipient: address, originalRecipient: original, outcome: outcome, times: times)
+                queueID: message.queueID, recipient: address, originalRecipient: original, outcome: outcome, times: times,
+                decimals: settings.delayDecimals)
         ) {
             .delivery(
                 message.queueID, sender: message.envelope.sender, address, original: original, outcome,

@@ -52,6 +52,8 @@ struct LocalSettings: Sendable {
     var ownerIsSpecial = true
     /// `enable_original_recipient`: X-Original-To is added.
     var showsOriginalRecipient = true
+    /// `delay_logging_resolution_limit`.
+    var delayDecimals = 2
 
     /// The characters that a value from the message may have in the environment of a command (`command_expansion_filter` of Postfix).
     static let safeCharacters = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -61,6 +63,7 @@ struct LocalSettings: Sendable {
 
     init(_ configuration: Configuration) {
         myhostname = configuration[Parameters.myhostname]
+        delayDecimals = configuration[Parameters.delayLoggingResolutionLimit]
         recipientDelimiter = configuration[Parameters.recipientDelimiter]
         mailSpoolDirectory = configuration[Parameters.mailSpoolDirectory]
         homeMailbox = configuration[Parameters.homeMailbox]

@@ -13,12 +13,16 @@ struct QueueManagerLog: Sendable {
 
     init(write: @escaping @Sendable (_ program: String, _ line: String, _ isWarning: Bool) -> Void) { self.write = write }
 
-    init(_ log: MailLog) {
+    /// `delay_logging_resolution_limit`.
+    private var decimals = 2
+
+    init(_ log: MailLog, decimals: Int) {
         let programs = Dictionary(uniqueKeysWithValues: ["error", "retry", "discard"].map { ($0, log.named($0)) })
         self.init { program, line, isWarning in
             let destination = programs[program] ?? log
             if isWarning { destination.warning(line) } else { destination.info(line) }
         }
+        self.decimals = decimals
         if log.takesFields {
             writeWithFields = { program, line, fields in (programs[program] ?? log).info(line, fields: fields()) }
         }
@@ -36,7 +40,7 @@ struct QueueManagerLog: Sendable {
     func recipient(_ message: ActiveMessage, _ index: Int, _ outcome: RecipientOutcome, program: String, now: Int64) {
         let line = RecipientLogLine.text(
             message.id, message.envelope.recipients[index], outcome, arrival: message.envelope.arrival, activated: message.activated,
-            now: now)
+            now: now, decimals: decimals)
         let recipient = message.envelope.recipients[index]
         info(
             line, program: program,

@@ -67,7 +67,7 @@ public enum QueueManagerService {
             bounce: BounceClient(
                 path: context.socket("bounce"), timeout: .seconds(Int64(resources.settings.requestTimeout)), log: context.log),
             clock: QueueClock(now: { SystemClock.now() }, random: { UInt64.random(in: 0...UInt64.max) }),
-            log: QueueManagerLog(context.log))
+            log: QueueManagerLog(context.log, decimals: context.configuration[Parameters.delayLoggingResolutionLimit]))
         let alarm = Alarm(manager)
         let service = IPCService(
             protocol: .queueManager, capacity: 256, mostPerUser: mostConnectionsPerUser, log: context.log,

@@ -33,31 +33,8 @@ enum DeliveryLog {
         let parts = [
             times.activated - times.arrival, times.handedOver - times.activated, connected - times.handedOver, now - connected,
         ]
-        line += ", delay=\(interval(now - times.arrival, decimals))"
-        line += ", delays=" + parts.map { interval($0, decimals) }.joined(separator: "/")
+        line += ", delay=\(LogDelay.text(now - times.arrival, decimals: decimals))"
+        line += ", delays=" + parts.map { LogDelay.text($0, decimals: decimals) }.joined(separator: "/")
         return line + ", dsn=\(outcome.status), status=\(outcome.logWord) (\(outcome.reason))"
-    }
-
-    /// Microseconds as seconds with two significant digits and at most `decimals` decimals, without trailing zeros (Postfix, format_tv).
-    static func interval(_ microseconds: Int64, _ decimals: Int) -> String {
-        let value = max(0, microseconds)
-        var digits = min(max(0, decimals), 6)
-        // Two significant digits: each digit before the point costs one behind it.
-        let wholeDigits = value < 1_000_000 ? 0 : value < 10_000_000 ? 1 : 2
-        if wholeDigits > 0 { digits = min(digits, 2 - wholeDigits) }
-        var unit: Int64 = 1_000_000
-        for _ in 0..<digits { unit /= 10 }
-        let rounded = (value + unit / 2) / unit * unit
-        let whole = rounded / 1_000_000
-        var rest = rounded % 1_000_000
-        var out = "\(whole)"
-        var place: Int64 = 100_000
-        if rest > 0 { out += "." }
-        while rest > 0 && place > 0 {
-            out += "\(rest / place)"
-            rest %= place
-            place /= 10
-        }
-        return out
     }
 }

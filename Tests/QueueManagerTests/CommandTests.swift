@@ -166,13 +166,3 @@ import Testing
         await bench.manager.settled()
     }
 }
-
-@Test(
-    arguments: [
-        (0, "0"), (4_999, "0"), (5_000, "0.01"), (60_000, "0.06"), (100_000, "0.1"), (994_999, "0.99"), (1_000_000, "1"),
-        (1_260_000, "1.3"),
-        (9_940_000, "9.9"), (12_400_000, "12"), (123_000_000, "123"),
-    ] as [(Int64, String)])
-func delaysHaveTwoDigits(microseconds: Int64, text: String) {
-    #expect(RecipientLogLine.seconds(microseconds) == text)
-}

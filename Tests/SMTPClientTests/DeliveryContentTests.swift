@@ -160,14 +160,6 @@ import Testing
 
     // MARK: pieces
 
-    @Test(
-        arguments: [
-            (0, "0"), (4_000, "0"), (5_000, "0.01"), (14_999, "0.01"), (123_456, "0.12"), (100_000, "0.1"), (999_999, "1"),
-            (1_000_000, "1"),
-            (1_230_000, "1.2"), (1_250_000, "1.3"), (9_960_000, "10"), (12_345_678, "12"), (3_600_400_000, "3600"), (-5, "0"),
-        ] as [(Int64, String)])
-    func intervals(_ microseconds: Int64, _ text: String) { #expect(DeliveryLog.interval(microseconds, 2) == text) }
-
     @Test func parametersOfBothProtocols() throws {
         let configuration = try Configuration(
             text: """

@@ -41,6 +41,16 @@ import Testing
         #expect(QueueListing.text(try entry(place, sender: "", recipients: []), date: date).contains(" MAILER-DAEMON\n"))
     }
 
+    /// What a server said, and what a terminal would obey, C1 controls among it.
+    @Test(arguments: ["\u{1B}[2J", "\u{9B}31m", "\u{90}q", "\u{7F}", "a\nb\r"]) func nothingControlsTheTerminal(text: String) throws {
+        let entry = try entry(.deferred, sender: "s\(text)@x", recipients: [recipient("r\(text)@y", original: "o\(text)@z", reason: text)])
+        for out in [QueueListing.text(entry, date: date), QueueListing.json(entry)] {
+            let controls = out.unicodeScalars.filter { $0 != "\n" && ($0.value < 0x20 || (0x7F...0x9F).contains($0.value)) }
+            #expect(controls.isEmpty, "\(out)")
+        }
+        #expect(!QueueListing.json(entry).contains("\n"))
+    }
+
     @Test func trailer() {
         #expect(QueueListing.trailer(bytes: 2049, count: 1) == "-- 2 Kbytes in 1 Request.")
         #expect(QueueListing.trailer(bytes: 0, count: 2) == "-- 0 Kbytes in 2 Requests.")

@@ -63,6 +63,10 @@ def test_ordinary_users_submit_look_and_ask(host):
     assert host.as_user("sendmail", "-bp", check=0).stdout == b"Mail queue is empty\n"
     for arguments in (("-q",), ("-qRsender.test",), ("-bp",)):
         host.as_user("sendmail", *arguments, check=0)
+    # Orders are for others: 77.
+    for order in ("hold", "release", "requeue", "delete"):
+        refused = host.as_user("martlet", "queue", order, "ALL", env={"MAIL_CONFIG": "/etc/martlet"})
+        assert refused.returncode == 77 and b"you may not give orders" in refused.stderr, (order, refused)
     # And by themselves they reach nothing.
     for path in ("maildrop", "public/qmgr", "public/cleanup", "incoming", "private"):
         assert host.as_user("/bin/ls", host.queue / path).returncode != 0, path
