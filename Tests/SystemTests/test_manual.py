@@ -10,7 +10,7 @@ from reference import NAMES
 
 PAGES = {f"{path.stem}({path.suffix[1:]})": path for path in sorted((ROOT / "man").glob("man*/*.*"))}
 # Of other packages.
-FOREIGN = {"logrotate(8)", "systemctl(1)", "journalctl(1)", "systemd.exec(5)", "aliases(5)", "uuxqt(8)"}
+FOREIGN = {"logrotate(8)", "systemctl(1)", "journalctl(1)", "systemd.exec(5)", "systemd.service(5)", "systemd.socket(5)", "sd_notify(3)", "sd_listen_fds(3)", "aliases(5)", "uuxqt(8)"}
 
 
 def references(text):
