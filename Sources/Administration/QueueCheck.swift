@@ -90,7 +90,8 @@ struct QueueCheck {
                 }
             }
         }
-        let known = Set(layout.entries.map(\.name) + [QueueFormat.fileName])
+        // The jail is where jail_directory says, by default here; `check` looks at it.
+        let known = Set(layout.entries.map(\.name) + [QueueFormat.fileName, "jail"])
         for name in names(in: directories.root, "") where !known.contains(name) {
             // Its writer died between writing and renaming it.
             let isDraft = name == QueueFormat.fileName + ".new"

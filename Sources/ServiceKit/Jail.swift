@@ -40,6 +40,8 @@ struct Jail {
     /// After everything was opened, and before there is a second thread.
     func enter() throws {
         if let directory {
+            // master made it at its start; who removed it since must not stop the mail.
+            try JailDirectory.make(directory)
             if let problem = try JailDirectory.problem(directory) { throw JailError(description: "jail_directory: \(problem)") }
             try Privileges.chroot(to: directory)
             FileWatch.ofProcess.seal()

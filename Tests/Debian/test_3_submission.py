@@ -112,6 +112,16 @@ def test_errors_have_the_statuses_that_callers_know(server):
         assert server.run(*command, user="alice", stdin="Subject: nobody\n\nx\n", check=False).status == status, command
 
 
+def test_a_file_in_tmp_is_everybodys(server):
+    """Not in a /tmp of the unit's own, where nobody sees it and a restart removes it."""
+    server.shell("echo 'in-tmp: /var/tmp/from-alias' >>/etc/aliases && newaliases")
+    server.run("mail", "-s", "for a file", "in-tmp", user="alice", stdin="kept in a file\n")
+    wait_until(lambda: "kept in a file" in server.run("cat", "/var/tmp/from-alias", check=False).output, what="the file in /var/tmp")
+    server.systemctl("restart", "martlet")
+    assert "kept in a file" in server.run("cat", "/var/tmp/from-alias").output
+    server.shell("rm /var/tmp/from-alias && sed -i /^in-tmp:/d /etc/aliases && newaliases")
+
+
 def test_an_unknown_recipient_comes_back(server):
     server.run("mail", "-s", "to nobody", "no.such.user", user="alice", stdin="x\n")
     message = server.wait_for_mail("alice", "Undelivered Mail Returned to Sender")
