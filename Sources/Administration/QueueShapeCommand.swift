@@ -51,7 +51,7 @@ enum QueueShapeCommand {
                 } catch {
                     throw ClassicFailure("the queue manager did not answer: \(error)")
                 }
-                files.removeAll { ["incoming", "active", "deferred", "hold"].contains($0) }
+                files.removeAll { ["incoming", "active", "deferred", "hold", "maildrop"].contains($0) }
             }
             // Without a queue manager nothing is active.
             files = files.filter { $0 != "active" }.map { $0.hasPrefix("/") ? $0 : "\(root)/\($0)" }

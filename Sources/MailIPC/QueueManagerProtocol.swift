@@ -53,6 +53,8 @@ public struct QueueEntry: ByteCodable, Hashable {
         case deferred = 1
         case hold = 2
         case incoming = 3
+        /// Submitted, and not taken by pickup yet.
+        case maildrop = 4
         /// The word of `postqueue -j`.
         public var name: String {
             switch self {
@@ -60,6 +62,7 @@ public struct QueueEntry: ByteCodable, Hashable {
             case .deferred: "deferred"
             case .hold: "hold"
             case .incoming: "incoming"
+            case .maildrop: "maildrop"
             }
         }
     }

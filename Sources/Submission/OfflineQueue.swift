@@ -1,7 +1,6 @@
 // The queue as its files tell it, for listings while no queue manager runs.
 //
 // Security: the files are read with the caller's rights; only root and the owner of the queue have any.
-// Known limits: submissions that pickup has not taken yet are not listed, as they are not by qmgr.
 
 import MailIPC
 import MailQueue

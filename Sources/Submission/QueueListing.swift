@@ -17,7 +17,7 @@ public enum QueueListing {
             switch entry.place {
             case .active: "*"
             case .hold: "!"
-            case .incoming, .deferred: ""
+            case .incoming, .deferred, .maildrop: ""
             }
         let size = String(entry.size)
         var out = padded(entry.queueID.text + mark, to: 17) + " " + String(repeating: " ", count: max(0, 8 - size.utf8.count)) + size + " "

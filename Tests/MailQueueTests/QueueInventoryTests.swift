@@ -47,6 +47,25 @@ private final class ScratchQueue {
         return entries
     }
 
+    @Test func submissionsAreThereAndRubbishIsNot() throws {
+        let queue = try ScratchQueue()
+        let envelope = Envelope(
+            sender: MailAddress("s@x.test"), recipients: [EnvelopeRecipient(MailAddress("a@x.test"))], origin: .localSubmission, arrival: 1)
+        var encoder = MaildropFileEncoder()
+        let whole = encoder.begin(envelope) + encoder.content(Array(repeating: 0x78, count: 200_000)) + encoder.end()
+        let ids = (1...4).map { QueueID(microseconds: Int64($0) * 1_000_000, unique: 1) }
+        for (id, bytes) in zip(ids, [whole, Array("Martlet maildrop".utf8), Array(whole.prefix(30)), Array("rubbish".utf8)]) {
+            let file = try FileDescriptor.open(queue.directories.path(.maildrop, id), [.writeOnly, .create, .exclusive])
+            try file.writeAll(bytes)
+            try file.setTimes(modified: 5_000_000)
+        }
+        try Files.symbolicLink(queue.directories.path(.maildrop, ids[0]), at: queue.directories.path(.maildrop) + "/4jYJQl1CXpz2rl")
+        let entries = try all(queue.directories)
+        #expect(entries.map(\.queueID) == [ids[0]])
+        #expect(entries.map(\.place) == [.maildrop] && entries.map(\.size) == [UInt64(whole.count)])
+        #expect(entries.map(\.arrival) == [5_000_000] && entries.first?.recipients.map(\.address) == [MailAddress("a@x.test")])
+    }
+
     @Test func messagesComeByPlaceAndAge() throws {
         let queue = try ScratchQueue()
         let directories = queue.directories

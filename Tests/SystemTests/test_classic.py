@@ -1,5 +1,6 @@
 """Postfix's command names: what scripts give them and read from them, compared with Debian's Postfix command by command."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ import subprocess
 import pytest
 
 import peers
-from harness import wait_until
+from harness import BIN, wait_until
 from reference import Pair, PostfixCommands, classic_names
 
 MAIN = """\
@@ -238,6 +239,9 @@ def test_postsuper_while_the_system_is_stopped(host):
     assert not (host.queue / "incoming" / "4jYJQl1CXpz2rl").exists()
     assert call(host, "postsuper", "-d", "ALL", "deferred")[2] == "postsuper: Deleted: 3 messages\n"
     host.sendmail("phil", stdin=b"Subject: never taken\n\nx\n")
+    # Postfix lists it too.
+    entry = json.loads(subprocess.run([str(BIN / "postqueue"), "-c", str(host.config), "-j"], capture_output=True, timeout=30).stdout)
+    assert entry["queue_name"] == "maildrop" and entry["recipients"] == [{"address": "phil"}], entry
     assert call(host, "postsuper", "-h", "ALL")[2] == "postsuper: Placed on hold: 0 messages\n"
     assert call(host, "postsuper", "-d", "ALL")[2] == "postsuper: Deleted: 1 message\n"
     host.start()
