@@ -54,8 +54,7 @@ struct LocalServer {
     }
 
     private func wait(for descriptors: [Int32]) throws(SystemError) -> Waited {
-        var interests = [Polling.Interest(signals.rawValue, .read)]
-        if !context.options.isStandAlone { interests.append(Polling.Interest(ServiceOptions.lifetimeDescriptor, .read)) }
+        var interests = [signals.rawValue, ServiceOptions.lifetimeDescriptor].map { Polling.Interest($0, .read) }
         let first = interests.count
         interests += descriptors.map { Polling.Interest($0, .read) }
         let ready = try Polling.wait(interests, milliseconds: idleLimit)
@@ -112,7 +111,6 @@ struct LocalServer {
 
     /// Tells master whether this process takes a client.
     private func setAvailable(_ available: Bool) {
-        guard !context.options.isStandAlone else { return }
         let byte = available ? UInt8(ascii: "A") : UInt8(ascii: "T")
         // The other end is gone only when master is, which the lifetime descriptor tells.
         try? FileDescriptor.borrowing(ServiceOptions.statusDescriptor) { pipe throws(SystemError) in try pipe.writeAll([byte]) }

@@ -122,7 +122,6 @@ public enum SMTPServerProgram {
 
     public static func main() -> Never {
         let arguments = Array(CommandLine.arguments.dropFirst())
-        if arguments.contains("-S") { StandaloneServer.main(arguments) }
         Daemon.run("smtpd", listening: .network, identity: .networkOwner, arguments: arguments) { context in
             let tls = try certificate(context)
             let settings = try ServerSettings(context.configuration, hasCertificate: tls != nil)

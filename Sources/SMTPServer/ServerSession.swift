@@ -21,8 +21,6 @@ final class ServerSession {
     private let log: MailLog
     private let client: ClientIdentity
     private let gate: RequestGate
-    /// The local user of a session on standard input; -1 for clients of the network.
-    private let userID: Int64
     private var session: SMTPServerSession
     private var tls: TLSSessionFacts?
     private var arrival: Int64 = 0
@@ -41,9 +39,8 @@ final class ServerSession {
 
     init(
         transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings shared: SharedSettings, log: MailLog,
-        client: ClientIdentity, serverAddress: String, userID: Int64 = -1
+        client: ClientIdentity, serverAddress: String
     ) {
-        self.userID = userID
         self.transport = transport
         self.queue = queue
         self.clock = clock
@@ -167,7 +164,7 @@ final class ServerSession {
         if !settings.delaysReject {
             refusal = gate.earlyRefusal(.sender, sender: sender, senderVerdict: senderVerdict, helo: session.heloName)
         }
-        if refusal == nil && !settings.isStandAlone { refusal = gate.spaceRefusal(free: await queue.freeSpace()) }
+        if refusal == nil { refusal = gate.spaceRefusal(free: await queue.freeSpace()) }
         guard let refusal else { return session.answer(nil) }
         let reply = gate.softened(refusal)
         gate.logReject(SMTPVerb.mail.rawValue, reply, session, sender: sender, recipient: nil)
@@ -175,7 +172,6 @@ final class ServerSession {
     }
 
     private func checkRecipient(_ command: RcptCommand) async {
-        if settings.isStandAlone { return session.answer(nil) }
         let sender = session.transaction?.mail.sender ?? .null
         let (verdict, problem) = await queue.verdict(on: command.recipient)
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
@@ -186,7 +182,6 @@ final class ServerSession {
     }
 
     private func verify(_ command: RcptCommand) async {
-        if settings.isStandAlone { return session.answer(nil) }
         let (verdict, problem) = await queue.verdict(on: command.recipient)
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
         answer(
@@ -266,19 +261,16 @@ final class ServerSession {
     }
 
     private func envelope(_ transaction: SMTPTransaction) -> Envelope {
-        let facts =
-            settings.isStandAlone
-            ? ClientFacts()
-            : client.facts(
-                protocolName: session.protocolName, helo: session.heloName, tls: settings.showsTLS ? tls?.receivedComment ?? "" : "")
+        let facts = client.facts(
+            protocolName: session.protocolName, helo: session.heloName, tls: settings.showsTLS ? tls?.receivedComment ?? "" : "")
         return Envelope(
             sender: transaction.mail.sender,
             recipients: transaction.recipients.map {
                 EnvelopeRecipient($0.recipient, originalRecipient: $0.originalRecipient, notify: $0.notify)
             },
-            origin: settings.isStandAlone ? .localSubmission : (gate.isHeaderRewriteClient ? .localSMTP : .remoteSMTP), arrival: arrival,
+            origin: gate.isHeaderRewriteClient ? .localSMTP : .remoteSMTP, arrival: arrival,
             client: facts,
             envelopeID: transaction.mail.envelopeID, returnContent: transaction.mail.returnContent, body: transaction.mail.body,
-            isSMTPUTF8: transaction.mail.isSMTPUTF8, userID: userID)
+            isSMTPUTF8: transaction.mail.isSMTPUTF8)
     }
 }

@@ -50,8 +50,6 @@ struct ServerSettings: Sendable {
     /// queue_minfree, bytes.
     var minimumFreeSpace: Int
     var isSoftBounce: Bool
-    /// A local user on standard input: no relay control (`sendmail -bs`).
-    var isStandAlone = false
     var lists: [(stage: RestrictionStage, list: [Restriction])]
     var dataList: [Restriction]
     var endOfDataList: [Restriction]
@@ -151,30 +149,6 @@ struct ServerSettings: Sendable {
             guard index + 1 < headerRewriteClients.count else { continue }
             headerRewriteTables.append(TableSpecification(headerRewriteClients[index + 1]).open())
         }
-    }
-
-    /// The same for a local user on standard input.
-    func standingAlone() -> ServerSettings {
-        var copy = self
-        copy.isStandAlone = true
-        copy.isWrapperMode = false
-        copy.policy.tls = .none
-        copy.lenientPolicy.tls = .none
-        copy.policy.bareNewline = .normalize
-        copy.lenientPolicy.bareNewline = .normalize
-        // Programs write whole dialogues into the pipe and read the replies later.
-        copy.policy.forbidsUnauthorizedPipelining = false
-        copy.lenientPolicy.forbidsUnauthorizedPipelining = false
-        copy.lists = []
-        copy.dataList = []
-        copy.endOfDataList = []
-        copy.rejectsUnlistedRecipient = false
-        copy.rejectsUnlistedSender = false
-        copy.asksAboutSender = false
-        copy.delaysReject = true
-        copy.policy.asksAboutHello = false
-        copy.lenientPolicy.asksAboutHello = false
-        return copy
     }
 
     /// What the service may offer at all.

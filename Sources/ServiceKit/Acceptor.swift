@@ -42,8 +42,7 @@ struct Acceptor {
                 nextLook = now + Acceptor.lookInterval
             }
             if let until = pausedUntil, until <= now { pausedUntil = nil }
-            var interests = [Polling.Interest(signals, .read), Polling.Interest(wake, .read)]
-            if !context.options.isStandAlone { interests.append(Polling.Interest(ServiceOptions.lifetimeDescriptor, .read)) }
+            var interests = [signals, wake, ServiceOptions.lifetimeDescriptor].map { Polling.Interest($0, .read) }
             let firstSilent = interests.count
             interests += room.descriptors.map { Polling.Interest($0, .read) }
             let firstListener = interests.count
@@ -64,7 +63,7 @@ struct Acceptor {
                 switch index {
                 case 0: handleSignal(room)
                 case 1: drainWakePipe()
-                case 2 where firstSilent == 3: drain(patience: nil, room)
+                case 2: drain(patience: nil, room)
                 case firstSilent..<firstListener: break
                 default:
                     if hasStaleFiles() { drain(patience: nil, room) }

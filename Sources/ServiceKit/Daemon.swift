@@ -81,7 +81,7 @@ public enum Daemon {
         do {
             let signals = try SignalWait.descriptor(for: handled)
             let wake = try FileDescriptor.pipe().release()
-            let status = ServiceStatus(wakeDescriptor: wake.write, hasMaster: !context.options.isStandAlone)
+            let status = ServiceStatus(wakeDescriptor: wake.write)
             context.log.defersWrites { EndOfTurn.log($0) }
             ServiceActor.start {
                 do {
@@ -95,7 +95,7 @@ public enum Daemon {
             }
             let acceptor = Acceptor(
                 context: context, listening: listening, signals: signals.rawValue, wake: wake.read, status: status,
-                listeners: context.options.isStandAlone ? [] : findListeners(context.options))
+                listeners: findListeners(context.options))
             acceptor.run()
         } catch {
             context.log.fatal("\(error)")

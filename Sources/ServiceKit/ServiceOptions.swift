@@ -14,7 +14,6 @@ public struct ServiceOptions: Hashable, Sendable {
     public var isInet = false
     public var dropsPrivileges = false
     public var isJailed = false
-    public var isStandAlone = false
     public var isVerbose = false
     /// Whether the configuration is on descriptor 5, as master read and checked it, so that no file is opened for it.
     public var hasConfigurationDescriptor = false
@@ -66,7 +65,6 @@ public struct ServiceOptions: Hashable, Sendable {
                 livenessInterval = interval
             case "-b": hasBroker = true
             case "-k": checksOnly = true
-            case "-S": isStandAlone = true
             case "-v": isVerbose = true
             case "-c": configurationDirectory = try value(flag)
             case "-s": _ = try value(flag)  // the number of listeners; they are found by looking

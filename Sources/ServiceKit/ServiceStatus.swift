@@ -7,12 +7,8 @@ import SystemKit
 public final class ServiceStatus: Sendable {
     private let state = Mutex<(available: Bool, paused: Bool)>((false, false))
     private let wakeDescriptor: Int32
-    private let hasMaster: Bool
 
-    init(wakeDescriptor: Int32, hasMaster: Bool) {
-        self.wakeDescriptor = wakeDescriptor
-        self.hasMaster = hasMaster
-    }
+    init(wakeDescriptor: Int32) { self.wakeDescriptor = wakeDescriptor }
 
     /// Whether connections are to be accepted now.
     var isAvailable: Bool { state.withLock { $0.available } }
@@ -25,18 +21,14 @@ public final class ServiceStatus: Sendable {
         }
         guard changed else { return }
         write(to: wakeDescriptor, 0)
-        if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: available ? "A" : "T")) }
+        write(to: ServiceOptions.statusDescriptor, UInt8(ascii: available ? "A" : "T"))
     }
 
     /// Says that the process finishes what it has: whoever comes next needs another one.
-    func setDraining() {
-        if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "D")) }
-    }
+    func setDraining() { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "D")) }
 
     /// Says that the event loop turns.
-    func reportLife() {
-        if hasMaster { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "L")) }
-    }
+    func reportLife() { write(to: ServiceOptions.statusDescriptor, UInt8(ascii: "L")) }
 
     private func write(to raw: Int32, _ byte: UInt8) {
         // The other end is gone only when master is, which the lifetime descriptor tells.
