@@ -20,6 +20,7 @@ extension QueueManager {
 
     /// Lists files in `incoming` that are not known. The ids come in the order of their making.
     func scanIncoming() async {
+        if hasUnrecoveredLogs { recoverCommitLogs() }
         let found: [QueueID]
         do {
             found = try files.directories.ids(in: .incoming).sorted()
@@ -52,8 +53,10 @@ extension QueueManager {
             let (recovered, problems) = try CommitLogRecovery(directories: files.directories, now: clock.now()).run()
             for id in recovered { log.info("\(id): recovered from the commit log", fields: .event("recovered", id)) }
             for problem in problems { log.warning("commit log: \(problem)") }
+            hasUnrecoveredLogs = !problems.isEmpty
         } catch {
             log.warning("commit log: \(error)")
+            hasUnrecoveredLogs = true
         }
         learnMarks()
     }
