@@ -72,6 +72,8 @@ private enum AdministeredQueue {
         do throws(SystemError) {
             switch try QueueLock.take(directories) {
             case .taken(let lock):
+                // After a power failure: what is deleted now is not to come back.
+                _ = try CommitLogRecovery(directories: directories, now: SystemClock.now()).run()
                 self = .stopped(lock, directories)
                 return
             case .needless:

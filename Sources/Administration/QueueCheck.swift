@@ -26,6 +26,8 @@ struct QueueCheck {
     var findings: [QueueFinding] = []
     /// Messages, submissions and logs that were looked at.
     var fileCount = 0
+    /// Messages that the recovery of commit logs makes files again.
+    var unrecovered: Set<QueueID> = []
     /// Where each message is.
     var places: [QueueID: [QueueDirectory]] = [:]
 
@@ -47,6 +49,7 @@ struct QueueCheck {
     /// Looks at everything.
     mutating func run() {
         checkTop()
+        checkCommitLogs()
         for directory in QueueCheck.messageDirectories {
             for name in entries(of: directory) { checkMessage(name, in: directory) }
         }
@@ -96,6 +99,23 @@ struct QueueCheck {
             // Its writer died between writing and renaming it.
             let isDraft = name == QueueFormat.fileName + ".new"
             add(.strayName, name, "nothing of Martlet has this name", isDraft ? .remove : nil)
+        }
+    }
+
+    /// What start-up would recover, and what else is in the directory of the logs.
+    private mutating func checkCommitLogs() {
+        do throws(SystemError) {
+            let missing = try CommitLogRecovery(directories: directories, now: now).missing()
+            for id in missing {
+                add(.unrecovered, "commit", "message \(id) is in a commit log and in no whole file: start-up recovers it", .recover)
+            }
+            unrecovered = Set(missing)
+        } catch {
+            add(.unreadable, "commit", error.description)
+        }
+        for name in names(in: directories.commit, "commit")
+        where CommitLogRecovery.number(ofName: name) == nil && !CommitLogRecovery.otherNames.contains(name) {
+            add(.strayName, "commit/\(name)", "nothing of Martlet has this name")
         }
     }
 

@@ -9,6 +9,8 @@ extension QueueCheck {
     /// One name in a directory of messages.
     mutating func checkMessage(_ name: String, in directory: QueueDirectory) {
         guard let (id, status) = identify(name, in: directory) else { return }
+        // What is left of its file is replaced by the recovery.
+        if unrecovered.contains(id) { return }
         let shown = "\(directory.name)/\(name)"
         do throws(QueueFileError) {
             let reader = try QueueFileReader(path: directories.path(directory, id))

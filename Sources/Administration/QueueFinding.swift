@@ -34,6 +34,8 @@ struct QueueFinding: Hashable {
         case unfinishedSubmission = "unfinished-submission"
         /// A file of `maildrop` that is no submission.
         case damagedSubmission = "damaged-submission"
+        /// After a power failure: the message is in a commit log and in no whole file.
+        case unrecovered
         /// The system refused to let it be looked at.
         case unreadable
         /// For information: nothing has to be done.
@@ -47,6 +49,7 @@ struct QueueFinding: Hashable {
         case setOwnerAndMode(owner: UInt32, group: UInt32, mode: UInt32)
         case makeDirectory(QueueLayout.Entry)
         case makeDueNow
+        case recover
 
         var act: String {
             switch self {
@@ -55,6 +58,7 @@ struct QueueFinding: Hashable {
             case .setOwnerAndMode(let owner, let group, let mode): "owner set to \(owner):\(group), mode to \(String(mode, radix: 8))"
             case .makeDirectory: "made"
             case .makeDueNow: "made due now"
+            case .recover: "recovered"
             }
         }
     }

@@ -30,6 +30,8 @@ struct QueueRepair {
                 try Files.changeMode(path, mode)
             case .makeDirectory(let entry): try QueueLayout.make(entry, in: directories.root)
             case .makeDueNow: try Files.setTimes(path, modified: SystemClock.now())
+            // All of them at the first.
+            case .recover: try recoverCommitLogs()
             }
             if let slash = path.lastIndex(of: "/") { changed.insert(String(path[..<slash])) }
             finding.done = repair.act
@@ -38,6 +40,11 @@ struct QueueRepair {
             finding.done = error.isNotFound ? "gone" : nil
             if !error.isNotFound { Diagnostics.error("\(finding.path): \(error)") }
         }
+    }
+
+    private func recoverCommitLogs() throws(SystemError) {
+        let (_, problems) = try CommitLogRecovery(directories: directories, now: SystemClock.now()).run()
+        if let problem = problems.first { throw SystemError(errno: 5, operation: "recover", object: problem) }
     }
 
     /// Makes every change of a name durable.

@@ -25,6 +25,7 @@ final class CleanupService {
     /// `enable_original_recipient`.
     private let keepsOriginals: Bool
     private let directories: QueueDirectories
+    private let logs: CommitLogs
     private let committer: GroupCommitter
     private let notifier: ArrivalNotifier
     private let sizeLimit: Int
@@ -40,7 +41,8 @@ final class CleanupService {
         log = context.log
         let configuration = context.configuration
         directories = QueueDirectories(root: context.queueDirectory)
-        committer = GroupCommitter(synchronizes: true, log: log)
+        logs = CommitLogs(directories: directories, size: configuration[Parameters.commitLogSize], log: log)
+        committer = GroupCommitter(logs: logs, log: log)
         notifier = ArrivalNotifier(path: context.socket("qmgr", isPrivate: false), log: log)
         sizeLimit = configuration[Parameters.messageSizeLimit]
         patience = .seconds(Int64(configuration[Parameters.ipcTimeout]))
@@ -78,7 +80,13 @@ final class CleanupService {
         }
     }
 
-    func finish() async { await notifier.finish() }
+    /// What is done once, at the start.
+    func recover() { logs.recover() }
+
+    func finish() async {
+        await notifier.finish()
+        await logs.finish()
+    }
 
     private func submit(_ given: Envelope, from stream: IPCStream) async throws -> SubmitReply {
         var envelope = given
@@ -117,7 +125,11 @@ final class CleanupService {
         } catch {
             return refusal(for: error)
         }
-        if let error = await committer.commit(file, directory: directories.path(directory)) { return refusal(for: error) }
+        let place: CommitLogPlace?
+        switch await committer.commit(file) {
+        case .success(let found): place = found
+        case .failure(let error): return refusal(for: error)
+        }
         announcement?.write(to: log, file.id)
         let messageID = ASCII.printable(rewriter.messageID ?? Array("<>".utf8))
         log.info(
@@ -131,7 +143,7 @@ final class CleanupService {
             notifier.announce(
                 ArrivalNotice(
                     queueID: file.id, envelope: envelope, contentFacts: file.header.contentFacts, contentOffset: file.header.contentOffset,
-                    contentLength: file.header.contentLength))
+                    contentLength: file.header.contentLength, place: place))
         }
         return .queued(file.id)
     }
@@ -197,6 +209,7 @@ public enum CleanupProgram {
         } start: { context, prepared, _ in
             let (router, users) = prepared
             let cleanup = CleanupService(context: context, router: router)
+            cleanup.recover()
             return IPCService(
                 protocol: .cleanup, capacity: 1000, users: users, log: context.log, serve: { await cleanup.serve($0) },
                 onDrain: { await cleanup.finish() })

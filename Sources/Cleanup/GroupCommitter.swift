@@ -1,8 +1,10 @@
 // Group commit: while one batch of files is being made durable the next one gathers (DESIGN.md, section 4).
 //
-// The syncing happens on a pool of one thread; order and reasons are in MailQueue.QueueCommit. A file whose commit failed is removed and its
-// submitter is told to try again: it was never acknowledged.
+// The syncing happens on a pool of one thread; order and reasons are in MailQueue: a batch goes into a commit log where there is one (CommitLogFile), and
+// what does not, is synced file by file (QueueCommit). A file whose commit failed is removed and its submitter is told to try again: it was never
+// acknowledged.
 
+import MailIPC
 import MailLog
 import MailQueue
 import NIOCore
@@ -12,29 +14,30 @@ import SystemKit
 
 @ServiceActor
 final class GroupCommitter {
+    /// Where a durable message stands in a commit log, if it does; or why it is not durable.
+    typealias Outcome = Result<CommitLogPlace?, SystemError>
+
     private struct Waiting {
         let file: CompletedQueueFile
-        let directory: String
-        let done: CheckedContinuation<SystemError?, Never>
+        let done: CheckedContinuation<Outcome, Never>
     }
 
     private let pool = NIOThreadPool(numberOfThreads: 1)
-    private let synchronizes: Bool
+    private let logs: CommitLogs
     private let log: MailLog
     private var gathering: [Waiting] = []
     private var isRunning = false
 
-    /// - Parameter synchronizes: false only where the administrator said that the queue is on a disk that forgets anyway.
-    init(synchronizes: Bool, log: MailLog) {
-        self.synchronizes = synchronizes
+    init(logs: CommitLogs, log: MailLog) {
+        self.logs = logs
         self.log = log
         pool.start()
     }
 
     /// Waits until the file is durable; an error means that it is not and was removed.
-    func commit(_ file: CompletedQueueFile, directory: String) async -> SystemError? {
+    func commit(_ file: CompletedQueueFile) async -> Outcome {
         await withCheckedContinuation { continuation in
-            gathering.append(Waiting(file: file, directory: directory, done: continuation))
+            gathering.append(Waiting(file: file, done: continuation))
             if !isRunning { runBatches() }
         }
     }
@@ -52,35 +55,70 @@ final class GroupCommitter {
     }
 
     private func run(_ batch: [Waiting]) async {
-        let work = batch.map { ($0.file, $0.directory) }
-        let synchronizes = synchronizes
-        let results: [SystemError?]
+        let files = batch.map(\.file)
+        let commitLog = logs.take(for: files.count)
+        let work: CommitWork
         do {
-            results = try await pool.runIfActive { GroupCommitter.synchronize(work, synchronizes: synchronizes) }
+            work = try await pool.runIfActive { CommitWork.run(files, commitLog) }
         } catch {
             // The pool is shut down: nothing was made durable.
-            results = work.map { SystemError(errno: 5, operation: "commit", object: $0.0.path) }
+            work = CommitWork(
+                outcomes: files.map { .failure(SystemError(errno: 5, operation: "commit", object: $0.path)) }, log: commitLog)
         }
-        for (waiting, result) in zip(batch, results) {
-            if let result { log.warning("\(waiting.file.id): cannot make the queue file durable: \(result)") }
-            waiting.done.resume(returning: result)
+        if let problem = work.logProblem { log.warning("commit log: \(problem)") }
+        if let used = work.log { logs.giveBack(used, isFull: work.isLogFull, isBroken: work.logProblem != nil) }
+        for (waiting, outcome) in zip(batch, work.outcomes) {
+            if case .failure(let error) = outcome { log.warning("\(waiting.file.id): cannot make the queue file durable: \(error)") }
+            waiting.done.resume(returning: outcome)
         }
     }
+}
 
-    /// On the pool's thread: commits by directory, removes what failed, and lets go of every file and its lock.
-    private nonisolated static func synchronize(_ work: [(CompletedQueueFile, String)], synchronizes: Bool) -> [SystemError?] {
-        var results = [SystemError?](repeating: nil, count: work.count)
-        for directory in Set(work.map(\.1)) {
-            let indices = work.indices.filter { work[$0].1 == directory }
-            let outcome = QueueCommit.commit(indices.map { work[$0].0 }, directory: directory, synchronizes: synchronizes)
-            for (index, error) in zip(indices, outcome) { results[index] = error }
+/// A batch on the pool's thread, and what came of it.
+private struct CommitWork: Sendable {
+    var outcomes: [GroupCommitter.Outcome]
+    var log: CommitLogFile?
+    /// Not all that was fit for the log had room in it.
+    var isLogFull = false
+    /// Why the log is not to be written to any more.
+    var logProblem: SystemError?
+
+    static func run(_ files: [CompletedQueueFile], _ log: CommitLogFile?) -> CommitWork {
+        let unknown = SystemError(errno: 5, operation: "commit", object: "")
+        var work = CommitWork(outcomes: files.map { _ in .failure(unknown) }, log: log)
+        var rest = Array(files.indices)
+        if var open = log {
+            let fit = files.indices.filter { files[$0].bytes != nil }
+            let taken = fit.prefix(open.room(for: fit.map { files[$0] }))
+            work.isLogFull = taken.count < fit.count
+            do throws(SystemError) {
+                if !taken.isEmpty {
+                    let places = try open.append(taken.map { files[$0] })
+                    for (index, place) in zip(taken, places) { work.outcomes[index] = .success(place) }
+                    rest.removeAll { taken.contains($0) }
+                }
+            } catch {
+                work.logProblem = error
+            }
+            work.log = open
         }
-        for (index, (file, _)) in work.enumerated() {
+        for directory in Set(rest.map { files[$0].path.directoryPart }) {
+            let indices = rest.filter { files[$0].path.directoryPart == directory }
+            let errors = QueueCommit.commit(indices.map { files[$0] }, directory: directory)
+            for (index, error) in zip(indices, errors) { work.outcomes[index] = error.map { .failure($0) } ?? .success(nil) }
+        }
+        for (index, file) in files.enumerated() {
             // Removal may fail on a sick disk; the file is then found by the scan, which may deliver it although its client was told to
             // try again: twice, not zero times.
-            if results[index] != nil { try? Files.unlink(file.path) }
+            if case .failure = work.outcomes[index] { try? Files.unlink(file.path) }
+            // Lets go of the file and its lock.
             _ = FileDescriptor(owning: file.descriptor)
         }
-        return results
+        return work
     }
+}
+
+extension String {
+    /// What is before the last slash.
+    fileprivate var directoryPart: String { String(self[..<(lastIndex(of: "/") ?? startIndex)]) }
 }

@@ -150,6 +150,12 @@ extension Parameters {
     public static let messageSizeLimit = Parameter.integer(
         "message_size_limit", "10240000", in: ParameterBounds.size, unit: "bytes", programs: "smtpd cleanup pickup sendmail postdrop",
         "How large a message with its envelope may be; 0 for no limit.")
+    public static let commitLogSize = Parameter.integer(
+        "commit_log_size", "33554432", in: 0...(1 << 30), unit: "bytes", programs: "cleanup",
+        "How large each of the two files is that make small messages durable together; 0 for none.",
+        discussion:
+            "This parameter is new in Martlet. The files are commit/log.N below queue_directory; they are made when two messages come at "
+            + "a time, and only where the file system has room for eight of them. Without them each message is synced for itself.")
     public static let queueMinfree = Parameter.integer(
         "queue_minfree", "0", in: ParameterBounds.size, unit: "bytes", programs: "smtpd cleanup",
         "How much space in the queue file system must stay free for mail to be received; at least 1.5 times "
@@ -176,6 +182,7 @@ extension Parameters {
         mailSpoolDirectory.declaration, importEnvironment.declaration, exportEnvironment.declaration,
         delayLoggingResolutionLimit.declaration, enableLongQueueIds.declaration, smtputf8Enable.declaration,
         emptyAddressRecipient.declaration, doubleBounceSender.declaration, lineLengthLimit.declaration, messageSizeLimit.declaration,
-        queueMinfree.declaration, headerSizeLimit.declaration, headerAddressTokenLimit.declaration, hopcountLimit.declaration,
+        commitLogSize.declaration, queueMinfree.declaration, headerSizeLimit.declaration, headerAddressTokenLimit.declaration,
+        hopcountLimit.declaration,
     ]
 }

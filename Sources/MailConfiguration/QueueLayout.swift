@@ -38,7 +38,7 @@ public struct QueueLayout: Sendable {
     public init(_ owners: Owners) {
         let mail = owners.mail
         entries =
-            ["incoming", "deferred", "hold", "corrupt", "bounce", "defer", "trace"].map {
+            ["incoming", "deferred", "hold", "corrupt", "commit", "bounce", "defer", "trace"].map {
                 Entry(name: $0, mode: 0o700, owner: mail.user, group: mail.group)
             } + [
                 Entry(name: "maildrop", mode: 0o1770, owner: mail.user, group: owners.submissionGroup),

@@ -17,7 +17,7 @@ public struct IPCProtocol: Hashable, Sendable {
     /// smtpd, pickup, bounce, local -> cleanup.
     public static let cleanup = IPCProtocol(name: "cleanup", version: 3)
     /// cleanup and the queue commands -> qmgr.
-    public static let queueManager = IPCProtocol(name: "qmgr", version: 2)
+    public static let queueManager = IPCProtocol(name: "qmgr", version: 3)
     /// qmgr -> smtp, local and other delivery agents.
     public static let delivery = IPCProtocol(name: "delivery", version: 2, hasSideChannel: true)
     /// qmgr -> bounce.

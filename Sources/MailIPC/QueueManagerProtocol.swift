@@ -23,13 +23,19 @@ public struct ArrivalNotice: ByteCodable, Hashable {
     public var contentFacts: ContentFacts
     public var contentOffset: UInt64
     public var contentLength: UInt64
+    /// nil where the file itself was synced.
+    public var place: CommitLogPlace?
 
-    public init(queueID: QueueID, envelope: Envelope, contentFacts: ContentFacts, contentOffset: UInt64, contentLength: UInt64) {
+    public init(
+        queueID: QueueID, envelope: Envelope, contentFacts: ContentFacts, contentOffset: UInt64, contentLength: UInt64,
+        place: CommitLogPlace? = nil
+    ) {
         self.queueID = queueID
         self.envelope = envelope
         self.contentFacts = contentFacts
         self.contentOffset = contentOffset
         self.contentLength = contentLength
+        self.place = place
     }
     public func encode(into encoder: inout ByteEncoder) {
         queueID.encode(into: &encoder)
@@ -37,12 +43,14 @@ public struct ArrivalNotice: ByteCodable, Hashable {
         encoder.put(contentFacts.rawValue)
         encoder.put(contentOffset)
         encoder.put(contentLength)
+        encoder.put(optional: place) { $1.encode(into: &$0) }
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
             queueID: try QueueID(from: &decoder), envelope: try Envelope(from: &decoder),
             contentFacts: ContentFacts(rawValue: try decoder.take(UInt32.self)), contentOffset: try decoder.take(UInt64.self),
-            contentLength: try decoder.take(UInt64.self))
+            contentLength: try decoder.take(UInt64.self),
+            place: try decoder.takeOptional { d throws(ByteDecodingError) in try CommitLogPlace(from: &d) })
     }
 }
 

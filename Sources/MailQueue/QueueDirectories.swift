@@ -29,6 +29,9 @@ public struct QueueDirectories: Sendable, Hashable {
 
     public init(root: String) { self.root = root }
 
+    /// Where the commit logs are.
+    public var commit: String { "\(root)/commit" }
+
     public func path(_ directory: QueueDirectory) -> String { "\(root)/\(directory.rawValue)" }
     public func path(_ directory: QueueDirectory, _ id: QueueID) -> String { "\(root)/\(directory.rawValue)/\(id.text)" }
     /// The socket of a service: `private/NAME` or `public/NAME`.

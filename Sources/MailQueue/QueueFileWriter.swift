@@ -11,6 +11,7 @@ public final class QueueFileWriter {
     public let id: QueueID
     public let path: String
     private let descriptor: Int32
+    private let isHeld: Bool
     private let envelope: [UInt8]
     private let recipientCount: Int
     private let arrival: Int64
@@ -20,6 +21,8 @@ public final class QueueFileWriter {
     private var contentChecksum = CRC32C()
     private var isDone = false
     private static let flushSize = 256 << 10
+    /// A larger file is not kept in memory for a commit log: to write its content twice would cost more than its own sync.
+    private static let keptSize = 64 << 10
 
     /// Creates `directory/ID`; the name is taken anew until no file has it.
     ///
@@ -45,6 +48,7 @@ public final class QueueFileWriter {
             }
         }
         self.envelope = QueueFileWriter.encode(envelope)
+        isHeld = envelope.isHeld
         recipientCount = envelope.recipients.count
         arrival = envelope.arrival
         pending = [UInt8](repeating: 0, count: QueueFileHeader.size) + self.envelope
@@ -85,9 +89,9 @@ public final class QueueFileWriter {
 
     private func flush() throws(SystemError) {
         let (bytes, offset) = (pending, Int64(written))
+        pending = []
         try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(bytes, at: offset) }
-        written += UInt64(pending.count)
-        pending.removeAll(keepingCapacity: true)
+        written += UInt64(bytes.count)
     }
 
     /// Writes the end record and the header. The file is complete but not durable; its descriptor, still locked, belongs to the caller.
@@ -101,15 +105,18 @@ public final class QueueFileWriter {
         end.put(contentChecksum.value)
         end.put(header.fileLength)
         pending.append(contentsOf: end.bytes)
+        var kept: [UInt8]?
         if written == 0 {
             pending.replaceSubrange(0..<QueueFileHeader.size, with: header.encoded)
+            if pending.count <= QueueFileWriter.keptSize { kept = pending }
             try flush()
         } else {
             try flush()
             try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(header.encoded, at: 0) }
         }
         isDone = true
-        return CompletedQueueFile(id: id, path: path, descriptor: descriptor, header: header)
+        return CompletedQueueFile(
+            id: id, path: path, directory: isHeld ? .hold : .incoming, descriptor: descriptor, header: header, bytes: kept)
     }
 }
 
@@ -117,7 +124,11 @@ public final class QueueFileWriter {
 public struct CompletedQueueFile: Sendable {
     public let id: QueueID
     public let path: String
+    /// Where it is: `incoming`, or `hold`.
+    public let directory: QueueDirectory
     /// Open and locked; whoever holds this value closes it.
     public let descriptor: Int32
     public let header: QueueFileHeader
+    /// The whole file, where it is small enough for a commit log.
+    public let bytes: [UInt8]?
 }

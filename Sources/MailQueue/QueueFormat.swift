@@ -1,11 +1,12 @@
-// The version of a whole queue, in the file `format` of the queue directory: `Martlet queue 2`.
+// The version of a whole queue, in the file `format` of the queue directory: `Martlet queue 3`.
 //
 // Each queue file carries its own version; this one number says beforehand which versions may be met. A version of Martlet that writes
 // a new form raises the number, durably, before it writes the first such file. So a program that is too old finds out at its start, before it
 // has taken a message, moved a file or answered a client, and says so; the files are left as they are.
 //
 // The promise to administrators: a queue is read by the version that wrote it, by the next one and, until the number is raised, by the
-// previous one. A queue without the file is one of version 1, which is what Martlet 0.1 left before there was the file.
+// previous one. A queue without the file is one of version 1, which is what Martlet 0.1 left before there was the file. Version 3 has commit logs:
+// a program that does not know them would pass over messages that were accepted.
 // Security: the file belongs to whoever owns the queue directory. A text that is not understood is not overwritten: start is refused.
 
 public import SystemKit
@@ -37,7 +38,7 @@ public enum QueueFormatError: Error, Hashable, Sendable, CustomStringConvertible
 /// The version of a queue.
 public enum QueueFormat {
     /// What this version of Martlet writes, and the oldest that it reads.
-    public static let current = 2
+    public static let current = 3
     public static let oldest = 1
     /// The file below the queue directory.
     public static let fileName = "format"

@@ -149,7 +149,7 @@ extension QueueManager {
         }
         let directory = forget(id) ?? .hold
         do {
-            try files.remove(id, from: directory)
+            try removeFile(id, from: directory)
         } catch  where error.isNotFound {
             return false
         } catch {

@@ -158,7 +158,7 @@ extension QueueManager {
 
     private func remove(_ message: ActiveMessage) async {
         do {
-            try files.remove(message.id, from: message.directory)
+            try removeFile(message.id, from: message.directory)
         } catch  where error.isNotFound {
             log.warning("\(message.id): \(error)")
         } catch {

@@ -84,8 +84,6 @@ struct QueueFiles: Sendable {
         if directory != .deferred { try directories.move(id, from: directory, to: .deferred) }
     }
 
-    func remove(_ id: QueueID, from directory: QueueDirectory) throws(SystemError) { try Files.unlink(path(directory, id)) }
-
     func move(_ id: QueueID, from: QueueDirectory, to: QueueDirectory) throws(SystemError) {
         try directories.move(id, from: from, to: to)
     }

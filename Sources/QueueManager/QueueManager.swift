@@ -22,6 +22,8 @@ import SystemKit
 final class QueueManager {
     let settings: QueueManagerSettings
     let files: QueueFiles
+    /// Where messages stand in cleanup's commit logs.
+    var marks: CommitLogMarks
     let route: RecipientRouting
     let agents: any DeliveryAgents
     let bounce: any BounceRecording
@@ -69,6 +71,7 @@ final class QueueManager {
     ) {
         self.settings = settings
         files = QueueFiles(directories: directories)
+        marks = CommitLogMarks(directories: directories)
         self.route = route
         self.agents = agents
         self.bounce = bounce
@@ -87,6 +90,7 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
+        if let place = notice.place { note(id, at: place) }
         // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed. (One that comes two
         // scans later still finds no file at its delivery, and is forgotten.)
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
@@ -242,6 +246,17 @@ final class QueueManager {
             log.warning("\(directory.name)/\(id): \(reason)")
             if directory == .deferred { due.schedule(id, due: clock.now() + settings.retry.minimalBackoff) }
         }
+    }
+
+    private func note(_ id: QueueID, at place: CommitLogPlace) {
+        do throws(SystemError) { try marks.note(id, at: place) } catch { log.warning("\(id): \(error)") }
+    }
+
+    /// Removes a message that is done (S7): first its record in a commit log is settled, so that no recovery brings it back.
+    func removeFile(_ id: QueueID, from directory: QueueDirectory) throws(SystemError) {
+        // Without the mark it may be delivered twice after a power failure: better than to keep it.
+        do throws(SystemError) { try marks.settle(id) } catch { log.warning("\(id): \(error)") }
+        try Files.unlink(files.path(directory, id))
     }
 
     func move(_ id: QueueID, from: QueueDirectory, to: QueueDirectory) {

@@ -11,6 +11,7 @@ import SystemKit
 extension QueueManager {
     /// Finds everything that was left by an earlier life: new mail first, which does not wait until a million deferred messages are known.
     func recover() async {
+        recoverCommitLogs()
         await scanIncoming()
         feed()
         await scanDeferred()
@@ -26,6 +27,7 @@ extension QueueManager {
             log.warning("scan: \(error)")
             return
         }
+        if found.contains(where: { active[$0] == nil && !inBacklog.contains($0) }) { learnMarks() }
         foundByScan = []
         for (count, id) in found.enumerated() where active[id] == nil && !inBacklog.contains(id) {
             if count % 256 == 255 { await Task.yield() }
@@ -43,6 +45,20 @@ extension QueueManager {
             }
         }
     }
+
+    /// After a power failure messages may be in commit logs alone; whoever starts first makes them files again.
+    private func recoverCommitLogs() {
+        do throws(SystemError) {
+            let (recovered, problems) = try CommitLogRecovery(directories: files.directories, now: clock.now()).run()
+            for id in recovered { log.info("\(id): recovered from the commit log", fields: .event("recovered", id)) }
+            for problem in problems { log.warning("commit log: \(problem)") }
+        } catch {
+            log.warning("commit log: \(error)")
+        }
+        learnMarks()
+    }
+
+    private func learnMarks() { for problem in marks.learn() { log.warning("commit log: \(problem)") } }
 
     /// Learns the due times of all deferred messages: their modification times. No file is opened. On a thread of its own, because a
     /// million names take seconds; mail comes and goes meanwhile.

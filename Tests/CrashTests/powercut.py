@@ -37,7 +37,7 @@ KINDS = {
 }
 
 # What a power failure may leave, as the state table says. Nothing else may be found.
-ALLOWED_FINDINGS = {"incomplete", "unfinished-submission", "log-without-message", "note"}
+ALLOWED_FINDINGS = {"unrecovered", "incomplete", "unfinished-submission", "log-without-message", "note"}
 
 
 def run(*command):
@@ -104,16 +104,38 @@ class Disks:
                 subprocess.run(["umount", "-l", str(place)], capture_output=True)
 
 
+def logged_files(commit):
+    """The queue files in commit logs that recovery would make files again. The checksums of the records are left to it."""
+    found = []
+    for path in commit.glob("log.*"):
+        log = path.read_bytes()
+        headers = [log[at : at + 34] for at in (0, 2048) if log[at : at + 8] == b"MARTLOG\n"]
+        if not headers:
+            continue
+        slots, generation = int.from_bytes(headers[0][22:26], "little"), max((h[26:34] for h in headers), key=lambda g: int.from_bytes(g, "little"))
+        position = -(-(4096 + 8 * slots) // 4096) * 4096
+        for index in range(slots):
+            for start in (position, -(-position // 4096) * 4096):
+                record = log[start : start + 68]
+                if record[:4] == b"MREC" and record[8:16] == generation and int.from_bytes(record[16:20], "little") == index:
+                    break
+            else:
+                break
+            position = start + 68 + int.from_bytes(record[4:8], "little")
+            if log[4096 + 8 * index : 4104 + 8 * index] != generation:
+                found.append(log[start + 68 : position])
+    return found
+
+
 def queued_messages(queue):
     """The contents of the queue files and submissions in a queue that nobody works on."""
     texts = []
-    for directory in ("incoming", "deferred", "hold"):
-        for path in (queue / directory).iterdir():
-            data = path.read_bytes()
-            if data[:8] != b"MARTLET\n" or data[-16:-12] != b"\nEND" or int.from_bytes(data[-8:], "little") != len(data):
-                continue
-            offset = int.from_bytes(data[24:32], "little")
-            texts.append(data[offset : offset + int.from_bytes(data[32:40], "little")])
+    files = [path.read_bytes() for directory in ("incoming", "deferred", "hold") for path in (queue / directory).iterdir()]
+    for data in files + logged_files(queue / "commit"):
+        if data[:8] != b"MARTLET\n" or data[-16:-12] != b"\nEND" or int.from_bytes(data[-8:], "little") != len(data):
+            continue
+        offset = int.from_bytes(data[24:32], "little")
+        texts.append(data[offset : offset + int.from_bytes(data[32:40], "little")])
     for path in (queue / "maildrop").iterdir():
         data, position, text = path.read_bytes(), len(b"Martlet maildrop 1\n"), b""
         while position + 5 <= len(data):
@@ -158,6 +180,8 @@ class PowerCuts:
             main={
                 "maillog_file": self.directory / log, "minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s",
                 "transport_retry_time": "1s", "maximal_queue_lifetime": "1h",
+                # Small, so that they are full again and again.
+                "commit_log_size": "262144",
                 # Of a lock file that was just made the power failure may leave the name alone, and then only its age tells that it is nobody's.
                 "stale_lock_time": "1s",
                 "transport_maps": f"inline:{{remote.test=smtp:[127.0.0.1]:{sink.port}}}",

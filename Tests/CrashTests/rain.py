@@ -53,7 +53,7 @@ class Rain:
             main={
                 "daemon_directory": self.scripts.path, "command_directory": self.scripts.path, "minimal_backoff_time": "1s",
                 "maximal_backoff_time": "2s", "queue_run_delay": "1s", "service_throttle_time": "1s", "transport_retry_time": "1s",
-                "maximal_queue_lifetime": "1h", "transport_maps": f"inline:{{remote.test=smtp:[127.0.0.1]:{self.sink.port}}}",
+                "maximal_queue_lifetime": "1h", "commit_log_size": "262144", "transport_maps": f"inline:{{remote.test=smtp:[127.0.0.1]:{self.sink.port}}}",
             },
         )
         self.load = Load(self.instance, self.chance)

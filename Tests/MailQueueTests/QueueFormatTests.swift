@@ -21,7 +21,7 @@ import Testing
         #expect(try Files.directoryEntries(scratch.path) == ["format"])
     }
 
-    @Test(arguments: ["Martlet queue 3\n", "Martlet queue 999999\n"]) func aNewerQueueIsRefusedAndLeftAlone(text: String) throws {
+    @Test(arguments: ["Martlet queue 4\n", "Martlet queue 999999\n"]) func aNewerQueueIsRefusedAndLeftAlone(text: String) throws {
         let scratch = try ScratchDirectory()
         try Self.write(text, in: scratch.path)
         let path = "\(scratch.path)/format"

@@ -6,9 +6,10 @@
 
 import MailIPC
 import MailModel
-import MailQueue
 import SystemKit
 import Testing
+
+@testable import MailQueue
 
 @Suite struct SampleTests {
     static let directory = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Samples"
@@ -60,6 +61,17 @@ import Testing
         return encoder.begin(local) + encoder.content(content) + encoder.end()
     }
 
+    /// With one message that is to be recovered, and one that is settled.
+    static func commitLog() throws -> [UInt8] {
+        let queue = try CommitLogFixture()
+        let files = [try queue.write(), try queue.write()]
+        let places = try queue.leaveLog(with: files)
+        var marks = CommitLogMarks(directories: queue.directories)
+        try marks.note(files[1].id, at: places[1])
+        try marks.settle(files[1].id)
+        return try Files.contents(of: "\(queue.directories.commit)/log.0")
+    }
+
     static let records: [BounceRecord] = envelope.recipients.enumerated().map { index, recipient in
         let outcome = RecipientOutcome(.bounced, EnhancedStatusCode(5, 1, 1), "unknown user \(index)")
         return BounceRecord(log: .bounce, queueID: id, recipient: recipient, outcome: outcome, time: 1_700_000_000_000_000 + Int64(index))
@@ -70,6 +82,7 @@ import Testing
         [
             ("queue-file-\(QueueFormat.current)", try queueFile()), ("submission-\(QueueFormat.current)", submission()),
             ("bounce-log-\(QueueFormat.current)", records.flatMap(BounceLogFile.line)),
+            ("commit-log-\(QueueFormat.current)", try commitLog()),
         ]
     }
 
@@ -114,6 +127,15 @@ import Testing
         let contents = BounceLogFile.parse(try Files.contents(of: "\(Self.directory)/bounce-log-\(version)"))
         #expect(contents.records == Self.records)
         #expect(contents.damagedLines == 0)
+    }
+
+    @Test(arguments: 3...QueueFormat.current) func commitLogsOfEveryVersionAreRecovered(version: Int) throws {
+        let queue = try CommitLogFixture()
+        let log = try FileDescriptor.open("\(queue.directories.commit)/log.0", [.writeOnly, .create, .exclusive])
+        try log.writeAll(try Files.contents(of: "\(Self.directory)/commit-log-\(version)"))
+        let recovered = try queue.recover()
+        #expect(recovered.count == 1)
+        for id in recovered { #expect(try QueueFileReader(path: queue.directories.path(.incoming, id)).verifyContent()) }
     }
 
     /// A version that is not known, with everything else right: refused as such, not taken for garbage, and not changed.

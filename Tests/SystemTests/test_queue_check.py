@@ -90,7 +90,7 @@ def contents(queue):
     return {str(p.relative_to(queue)): (p.read_bytes(), p.stat().st_mtime_ns, p.stat().st_ino) for p in sorted(queue.rglob("*")) if p.is_file() and p.parent.name != "pid"}
 
 
-@pytest.mark.parametrize("text", [b"Martlet queue 3\n", b"something else\n"])
+@pytest.mark.parametrize("text", [b"Martlet queue 4\n", b"something else\n"])
 def test_a_queue_of_another_version_is_refused_before_anything_is_touched(stopped, text):
     (stopped.queue / "format").write_bytes(text)
     before = contents(stopped.queue)
@@ -102,7 +102,7 @@ def test_a_queue_of_another_version_is_refused_before_anything_is_touched(stoppe
         result = stopped.martlet("queue", "fsck", *options, check=65)
         assert b"nothing was touched" in result.stderr
     assert contents(stopped.queue) == before
-    (stopped.queue / "format").write_bytes(b"Martlet queue 2\n")
+    (stopped.queue / "format").write_bytes(b"Martlet queue 3\n")
     assert fsck(stopped)["found"] == 0
 
 
@@ -111,7 +111,7 @@ def test_a_queue_from_before_there_was_a_version_is_taken_over(stopped):
     # What an earlier version made.
     os.chmod(stopped.queue / "maildrop", 0o730)
     stopped.start()
-    assert (stopped.queue / "format").read_bytes() == b"Martlet queue 2\n"
+    assert (stopped.queue / "format").read_bytes() == b"Martlet queue 3\n"
     assert (stopped.queue / "maildrop").stat().st_mode & 0o7777 == 0o1770
 
 

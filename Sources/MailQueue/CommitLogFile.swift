@@ -1,0 +1,146 @@
+// One commit log, as the cleanup that writes it has it.
+//
+// A batch of messages is durable when one write and one fdatasync of the log are done: content, envelope and the name that each file has are in
+// it, and recovery (CommitLogRecovery) makes each file anew that a power failure took. The files themselves are written, and not synced; most
+// are delivered and removed before the log is full. What is still there then is synced file by file (`settle`), and the log begins anew.
+// A file of the log is written by one cleanup, which has it locked; qmgr writes the slots.
+
+public import MailIPC
+public import SystemKit
+
+/// A log and what is in it. A value: whoever holds it last closes its descriptor.
+public struct CommitLogFile: Sendable {
+    /// N of `log.N`.
+    public let number: UInt32
+    public let path: String
+    /// Open for reading and writing, and locked.
+    let descriptor: Int32
+    private var header: CommitLogHeader
+    private var entries: [CommitLogRecordHeader] = []
+    private var end: UInt64
+
+    /// Nothing is in it.
+    public var isEmpty: Bool { entries.isEmpty }
+
+    private init(number: UInt32, path: String, descriptor: Int32, header: CommitLogHeader) {
+        self.number = number
+        self.path = path
+        self.descriptor = descriptor
+        self.header = header
+        end = header.firstRecord
+    }
+
+    public static func name(_ number: UInt32) -> String { "log.\(number)" }
+
+    /// A log that nobody else has: one that is there, or a new one. Recovers what the last owner of the file may have left in it. Blocks.
+    ///
+    /// - Parameters:
+    ///   - size: of each log; rounded up to whole pages.
+    ///   - now: microseconds since 1970.
+    /// - Throws: SystemError, or QueueFileError for a log that cannot be read.
+    public static func acquire(in directories: QueueDirectories, size: Int, now: Int64) throws -> CommitLogFile {
+        let size = CommitLogHeader.aligned(UInt64(clamping: size))
+        for number in 0..<mostLogs {
+            let path = "\(directories.commit)/\(name(number))"
+            let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
+            guard try file.tryLockExclusive() else { continue }
+            if let reader = try CommitLogReader(file.rawValue) {
+                try CommitLogRecovery(directories: directories, now: now).recover(reader)
+                if reader.header.size == size {
+                    // Recovery has begun a new generation.
+                    guard let header = try CommitLogReader(file.rawValue)?.header else { continue }
+                    return CommitLogFile(number: number, path: path, descriptor: file.release(), header: header)
+                }
+            }
+            let header = CommitLogHeader(size: size, generation: UInt64(clamping: now))
+            try fill(file, header)
+            try Files.synchronizeDirectory(directories.commit)
+            return CommitLogFile(number: number, path: path, descriptor: file.release(), header: header)
+        }
+        throw SystemError(errno: 11, operation: "lock", object: "\(directories.commit)/log.*")
+    }
+
+    /// More logs than that are a mistake, not load.
+    private static let mostLogs: UInt32 = 64
+
+    /// Writes all of a new log, so that each block has its place; the header last, when all of it is there.
+    private static func fill(_ file: borrowing FileDescriptor, _ header: CommitLogHeader) throws(SystemError) {
+        try file.truncate(to: 0)
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var position = CommitLogHeader.pageSize
+        while position < header.size {
+            let count = min(UInt64(zeros.count), header.size - position)
+            try file.pwriteAll(zeros.prefix(Int(count)), at: Int64(position))
+            position += count
+        }
+        try file.synchronizeData()
+        try file.pwriteAll(header.encoded, at: 0)
+        try file.synchronizeData()
+    }
+
+    /// How many of these files, from the first on, fit into the log.
+    public func room(for files: [CompletedQueueFile]) -> Int {
+        var position = end
+        var count = 0
+        for file in files {
+            guard let bytes = file.bytes, entries.count + count < Int(header.slots) else { break }
+            position += UInt64(CommitLogRecordHeader.size + bytes.count)
+            guard position <= header.size else { break }
+            count += 1
+        }
+        return count
+    }
+
+    /// Makes files durable that ``room(for:)`` has found to fit, all together. Blocks.
+    ///
+    /// - Throws: nothing may be said of any of them then, and the log is not to be written to any more.
+    public mutating func append(_ files: [CompletedQueueFile]) throws(SystemError) -> [CommitLogPlace] {
+        var batch: [UInt8] = []
+        batch.reserveCapacity(files.reduce(4096) { $0 + CommitLogRecordHeader.size + ($1.bytes?.count ?? 0) })
+        var places: [CommitLogPlace] = []
+        for file in files {
+            let bytes = file.bytes ?? []
+            let record = CommitLogRecordHeader(
+                generation: header.generation, index: UInt32(entries.count), id: file.id, directory: file.directory,
+                length: UInt32(bytes.count))
+            batch.append(contentsOf: record.encoded(with: bytes))
+            batch.append(contentsOf: bytes)
+            entries.append(record)
+            places.append(CommitLogPlace(log: number, generation: header.generation, index: record.index))
+        }
+        let (length, position) = (CommitLogHeader.aligned(UInt64(batch.count)), end)
+        // Whole pages: of a page that is written in part the rest would have to be read.
+        batch.append(contentsOf: repeatElement(0, count: min(Int(length), Int(header.size - position)) - batch.count))
+        end = position + length
+        try FileDescriptor.borrowing(descriptor) { [batch] file throws(SystemError) in
+            try file.pwriteAll(batch, at: Int64(position))
+            try file.synchronizeData()
+        }
+        return places
+    }
+
+    /// Makes everything in the log durable without it, and empties it. Blocks.
+    ///
+    /// - Throws: the log keeps what it has then, and must not be written to.
+    public mutating func settle(_ directories: QueueDirectories, now: Int64) throws {
+        guard let reader = try CommitLogReader(descriptor) else { throw QueueFileError.notAQueueFile("\(path): header") }
+        try CommitLogSettlement(directories: directories, reader: reader).run(entries)
+        header = try CommitLogFile.beginGeneration(after: header, of: descriptor, now: now)
+        entries = []
+        end = header.firstRecord
+    }
+
+    /// Empties a log: the present generation's records count no more, durably.
+    static func beginGeneration(after header: CommitLogHeader, of descriptor: Int32, now: Int64) throws(SystemError) -> CommitLogHeader {
+        var next = header
+        next.generation = max(header.generation + 1, UInt64(clamping: now))
+        try FileDescriptor.borrowing(descriptor) { [next] file throws(SystemError) in
+            try file.pwriteAll(next.encoded, at: 0)
+            try file.synchronizeData()
+        }
+        return next
+    }
+
+    /// Gives the log up: it is unlocked, and recovered by the next who takes it where something is left in it.
+    public func close() { _ = FileDescriptor(owning: descriptor) }
+}
