@@ -24,8 +24,8 @@ final class QueueManager {
     let files: QueueFiles
     /// Where messages stand in cleanup's commit logs.
     var marks: CommitLogMarks
-    /// A log could not be recovered: it is tried again with the next scan.
-    var hasUnrecoveredLogs = false
+    /// Before the first scan; and a log that could not be recovered is tried again with the next one.
+    var hasUnrecoveredLogs = true
     let route: RecipientRouting
     let agents: any DeliveryAgents
     let bounce: any BounceRecording

@@ -11,7 +11,6 @@ import SystemKit
 extension QueueManager {
     /// Finds everything that was left by an earlier life: new mail first, which does not wait until a million deferred messages are known.
     func recover() async {
-        recoverCommitLogs()
         await scanIncoming()
         feed()
         await scanDeferred()
