@@ -11,11 +11,18 @@ extension AddressRouter {
         var addressClass = AddressClass.other
         do throws(LookupError) {
             addressClass = try self.addressClass(of: recipient.domain)
-            return RecipientVerdict(addressClass, try existence(of: recipient, addressClass))
+            let existence = try self.existence(of: recipient, addressClass)
+            return RecipientVerdict(addressClass, existence, isOfDomain: existence == .known && takesAnybody(addressClass))
         } catch {
             note(error)
             return RecipientVerdict(addressClass, .temporaryFailure("Temporary lookup failure"))
         }
+    }
+
+    /// Whether each recipient of a domain of this class is known. A virtual alias cannot make one unknown; a transport table can (`error:`).
+    private func takesAnybody(_ addressClass: AddressClass) -> Bool {
+        guard settings.transportMap.isEmpty else { return false }
+        return addressClass == .other || (addressClass == .relay && settings.relayRecipients.isEmpty)
     }
 
     private func existence(of recipient: MailAddress, _ addressClass: AddressClass) throws(LookupError) -> RecipientVerdict.Existence {

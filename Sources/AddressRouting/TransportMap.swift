@@ -8,6 +8,8 @@ struct TransportMap: Sendable {
     /// `transport_maps` is named in parent_domain_matches_subdomains: parents are looked up without the leading dot.
     let parentMatchesSubdomains: Bool
 
+    var isEmpty: Bool { tables.isEmpty }
+
     /// The entry for an address, in the order of transport(5), "TABLE SEARCH ORDER": `user+ext@domain`, `user@domain`, `domain`,
     /// `.parent`..., `*`.
     func find(_ address: MailAddress, delimiters: RecipientDelimiter) throws(LookupError) -> TransportDestination? {

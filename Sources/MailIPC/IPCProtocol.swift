@@ -15,7 +15,7 @@ public struct IPCProtocol: Hashable, Sendable {
     }
 
     /// smtpd, pickup, bounce, local -> cleanup.
-    public static let cleanup = IPCProtocol(name: "cleanup", version: 2)
+    public static let cleanup = IPCProtocol(name: "cleanup", version: 3)
     /// cleanup and the queue commands -> qmgr.
     public static let queueManager = IPCProtocol(name: "qmgr", version: 3)
     /// qmgr -> smtp, local and other delivery agents.

@@ -23,14 +23,18 @@ public struct RecipientVerdict: Hashable, Sendable, ByteCodable {
 
     public var addressClass: AddressClass
     public var existence: Existence
+    /// Whether it holds for each recipient of the domain: no list of recipients and no transport table tells one from another.
+    public var isOfDomain: Bool
 
-    public init(_ addressClass: AddressClass, _ existence: Existence) {
+    public init(_ addressClass: AddressClass, _ existence: Existence, isOfDomain: Bool = false) {
         self.addressClass = addressClass
         self.existence = existence
+        self.isOfDomain = isOfDomain
     }
 
     public func encode(into encoder: inout ByteEncoder) {
         encoder.put(addressClass.rawValue)
+        encoder.put(isOfDomain)
         switch existence {
         case .known: encoder.put(UInt8(0))
         case .unknown(let status, let text):
@@ -45,6 +49,7 @@ public struct RecipientVerdict: Hashable, Sendable, ByteCodable {
 
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         addressClass = try decoder.takeEnum(AddressClass.self)
+        isOfDomain = try decoder.takeBool()
         switch try decoder.takeUInt8() {
         case 0: existence = .known
         case 1: existence = .unknown(try EnhancedStatusCode(from: &decoder), try decoder.takeString())

@@ -1,4 +1,4 @@
-// The one function that makes accepted messages durable.
+// Makes accepted messages durable, each in its own file: those that are too large for a commit log, or find none (CommitLogFile).
 //
 // Order, and why: (1) every file is made durable with fdatasync, which also brings its size to the disk, all at the same time, so that the disk
 // flushes its cache once (Durability); (2) the directory is synced, because until then the name may be lost

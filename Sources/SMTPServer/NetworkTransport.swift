@@ -23,6 +23,7 @@ final class NetworkTransport: SessionTransport {
     func close() {
         let channel = stream.channel
         stream.close()
+        guard channel.isActive else { return }
         let timer = channel.eventLoop.scheduleTask(in: .seconds(NetworkTransport.lastWordsTime)) { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { _ in timer.cancel() }
     }

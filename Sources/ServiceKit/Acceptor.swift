@@ -94,9 +94,8 @@ struct Acceptor {
         case .network:
             // A peer that is gone already has no address; it is treated as unknown.
             let peer = try? Sockets.peerAddress(of: raw)
-            ServiceActor.start {
-                Handlers.current?.accept(AcceptedConnection(descriptor: raw, sideChannel: -1, peer: peer))
-            }
+            let accepted = AcceptedConnection(descriptor: raw, sideChannel: -1, peer: peer)
+            ServiceActor.call { Handlers.current?.accept(accepted) }
         }
     }
 
@@ -126,10 +125,9 @@ struct Acceptor {
     private func take(_ word: PreambleRoom.Word?) {
         switch word {
         case .client(let descriptor, let side):
-            ServiceActor.start {
-                Handlers.current?.accept(AcceptedConnection(descriptor: descriptor, sideChannel: side, peer: nil))
-            }
-        case .wakeUp: ServiceActor.start { Handlers.current?.wakeUp() }
+            let accepted = AcceptedConnection(descriptor: descriptor, sideChannel: side, peer: nil)
+            ServiceActor.call { Handlers.current?.accept(accepted) }
+        case .wakeUp: ServiceActor.call { Handlers.current?.wakeUp() }
         case nil: break
         }
     }
@@ -164,12 +162,15 @@ struct Acceptor {
     private func drain(patience: Int?, _ room: PreambleRoom) -> Never {
         status.setDraining()
         empty(room)
-        ServiceActor.start {
-            await Handlers.current?.drain()
-            // The last things that were said: an answer, or a notice to qmgr, without which a message waits for the next scan.
-            EndOfTurn.flush()
-            context.log.flush()
-            ProcessSpawn.exit(0)
+        // Behind what was handed over before.
+        ServiceActor.call {
+            ServiceActor.start {
+                await Handlers.current?.drain()
+                // The last things that were said: an answer, or a notice to qmgr, without which a message waits for the next scan.
+                EndOfTurn.flush()
+                context.log.flush()
+                ProcessSpawn.exit(0)
+            }
         }
         var remaining = patience
         while true {

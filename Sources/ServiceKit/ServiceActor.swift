@@ -44,6 +44,11 @@ public actor ServiceActor {
         }
     }
 
+    /// Calls `operation` on the loop, from any thread: for what does not wait, and so needs no task.
+    static nonisolated func call(_ operation: @escaping @Sendable @ServiceActor () -> Void) {
+        shared.eventLoop.execute { assumeIsolated(operation) }
+    }
+
     /// Starts `operation` on the loop from any thread. Its continuations resume on the loop, without a detour (``LoopExecutor``).
     @discardableResult
     public static nonisolated func start<Value: Sendable>(

@@ -28,15 +28,14 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     }
 }
 
-/// One connection. Not for use by two readers at a time.
+/// One connection. Not for use by two tasks at a time.
 @ServiceActor
 public final class StreamConnection {
     public nonisolated let channel: any Channel
     private var received = ByteBuffer()
-    private var reader: CheckedContinuation<Void, Never>?
-    private var writer: CheckedContinuation<Void, Never>?
-    private var handshake: CheckedContinuation<Void, Never>?
-    private var handshakeDone = false
+    /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
+    private var waiter: CheckedContinuation<Void, Never>?
+    private var isTLSActive = false
     private var ended = false
     private var failure: String?
     private var isPaused = false
@@ -62,9 +61,7 @@ public final class StreamConnection {
 
     /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
-        let bootstrap = ClientBootstrap(group: ServiceActor.loop)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelInitializer(prepare)
+        let bootstrap = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare)
         return try await make(bootstrap.withConnectedSocket(descriptor))
     }
 
@@ -76,10 +73,7 @@ public final class StreamConnection {
     public static func connect(
         to remote: NIOCore.SocketAddress, from local: NIOCore.SocketAddress? = nil, timeout: TimeAmount
     ) async throws(ConnectionError) -> StreamConnection {
-        var bootstrap = ClientBootstrap(group: ServiceActor.loop)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelInitializer(prepare)
-            .connectTimeout(timeout)
+        var bootstrap = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare).connectTimeout(timeout)
         if let local { bootstrap = bootstrap.bind(to: local) }
         return try await make(bootstrap.connect(to: remote))
     }
@@ -88,6 +82,8 @@ public final class StreamConnection {
     @Sendable
     private nonisolated static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
+            // Set here, an option costs no future.
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             let receiver = ServiceActor.assumeIsolated { ByteReceiver(StreamConnection(channel: channel)) }
             try channel.pipeline.syncOperations.addHandler(receiver)
         }
@@ -114,10 +110,7 @@ public final class StreamConnection {
 
     /// Some bytes, at least one; nil when the peer has closed.
     public func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
-        if received.readableBytes == 0 && !ended {
-            let inTime = await wait(until: deadline, in: \.reader) { self.received.readableBytes == 0 && !self.ended }
-            if !inTime { throw .timedOut }
-        }
+        try await wait(until: deadline) { self.received.readableBytes == 0 && !self.ended }
         if received.readableBytes > 0 { return takeReceived() }
         if let failure { throw .closed(failure) }
         return nil
@@ -173,10 +166,7 @@ public final class StreamConnection {
     /// Sends what was written and waits until the peer has taken so much that more may be written.
     public func flush(deadline: NIODeadline) async throws(ConnectionError) {
         channel.flush()
-        while !channel.isWritable && !ended && channel.isActive {
-            let inTime = await wait(until: deadline, in: \.writer) { !self.channel.isWritable && !self.ended && self.channel.isActive }
-            if !inTime { throw .timedOut }
-        }
+        try await wait(until: deadline) { !self.channel.isWritable && !self.ended && self.channel.isActive }
         if let failure { throw .closed(failure) }
         if !channel.isActive { throw .closed("Connection closed") }
     }
@@ -186,6 +176,9 @@ public final class StreamConnection {
 
     /// Closes after what was written is sent.
     public func close() {
+        channel.flush()
+        // Without TLS, which has last words of its own, most have nothing left to wait for.
+        if !isTLSActive, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
         let channel = channel
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
     }
@@ -193,55 +186,33 @@ public final class StreamConnection {
     /// Closes at once.
     public func abort() { channel.close(promise: nil) }
 
-    // MARK: TLS
-
-    /// Puts `makeHandler` (a TLS handler of swift-nio-ssl) under the stream and waits for the handshake.
-    public func startTLS(deadline: NIODeadline, _ makeHandler: () throws -> any ChannelHandler) async throws(ConnectionError) {
-        discardReceived()
-        do {
-            try channel.pipeline.syncOperations.addHandler(try makeHandler(), position: .first)
-        } catch {
-            throw .handshakeFailed("\(error)")
-        }
-        while !handshakeDone && !ended {
-            let inTime = await wait(until: deadline, in: \.handshake) { !self.handshakeDone && !self.ended }
-            if !inTime { throw .timedOut }
-        }
-        guard handshakeDone else { throw .handshakeFailed(failure ?? "Connection closed") }
-    }
-
     // MARK: Waiting
 
-    /// Waits until the slot is resumed or the deadline passes; false in the second case.
+    /// Waits while `isWanted` says so.
     ///
-    /// - Parameter isWanted: whether there is still something to wait for. It is asked again when the continuation is there, because the runtime
-    ///   may let other tasks run before that (see ``ServiceActor``).
-    private func wait(
-        until deadline: NIODeadline, in slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>,
-        while isWanted: @ServiceActor () -> Bool
-    ) async -> Bool {
+    /// It is asked again when the continuation is there, because the runtime may let other tasks run before that (see ``ServiceActor``).
+    private func wait(until deadline: NIODeadline, while isWanted: @ServiceActor () -> Bool) async throws(ConnectionError) {
         isExpired = false
-        await withCheckedContinuation { continuation in
-            guard isWanted() else { return continuation.resume() }
-            self[keyPath: slot] = continuation
-            timer.set(deadline)
+        while isWanted() {
+            if isExpired { throw .timedOut }
+            await withCheckedContinuation { continuation in
+                guard isWanted() else { return continuation.resume() }
+                waiter = continuation
+                timer.set(deadline)
+            }
         }
-        return !isExpired
     }
 
-    private func take(
-        _ slot: ReferenceWritableKeyPath<StreamConnection, CheckedContinuation<Void, Never>?>
-    ) -> CheckedContinuation<Void, Never>? {
-        defer { self[keyPath: slot] = nil }
-        return self[keyPath: slot]
+    private func wake() {
+        guard let waiter else { return }
+        self.waiter = nil
+        waiter.resume()
     }
 
     private func expire() {
-        guard reader != nil || writer != nil || handshake != nil else { return }
+        guard waiter != nil else { return }
         isExpired = true
-        take(\.reader)?.resume()
-        take(\.writer)?.resume()
-        take(\.handshake)?.resume()
+        wake()
     }
 
     // MARK: What the channel tells
@@ -251,22 +222,17 @@ public final class StreamConnection {
         if keepsFirstBuffer && firstBuffer == nil { firstBuffer = buffer }
         if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
         if received.readableBytes >= StreamConnection.highWater && !isPaused { pause(true) }
-        take(\.reader)?.resume()
+        wake()
     }
 
-    fileprivate func didHandshake() {
-        handshakeDone = true
-        take(\.handshake)?.resume()
-    }
+    fileprivate func didHandshake() { isTLSActive = true }
 
-    fileprivate func didBecomeWritable() { take(\.writer)?.resume() }
+    fileprivate func didBecomeWritable() { wake() }
 
     fileprivate func didEnd(_ reason: String?) {
         if failure == nil { failure = reason }
         ended = true
-        take(\.reader)?.resume()
-        take(\.writer)?.resume()
-        take(\.handshake)?.resume()
+        wake()
         timer.cancel()
         consumer?.end(failure)
         consumer = nil

@@ -55,4 +55,15 @@ import Testing
     func parameters(lines: String, recipient: String, expected: String) throws {
         #expect(describe(try router(lines).verify(recipient: MailAddress(recipient))) == expected)
     }
+
+    @Test(arguments: [
+        ("transport_maps =", "x@far.test", true), ("transport_maps =", "x@a..b", false), ("transport_maps =", "-x@far.test", false),
+        ("", "x@far.test", false), ("transport_maps =", "known@relay.test", false), ("transport_maps =", "matt@example.org", false),
+        ("transport_maps =\nrelay_recipient_maps =", "x@relay.test", true), ("relay_recipient_maps =", "x@relay.test", false),
+        ("transport_maps =\nlocal_recipient_maps =", "x@example.org", false),
+        ("transport_maps =\ndefault_transport = error:5.7.1 closed", "x@far.test", false),
+    ])
+    func whetherTheDomainDecides(lines: String, recipient: String, expected: Bool) throws {
+        #expect(try router(lines).verify(recipient: MailAddress(recipient)).isOfDomain == expected)
+    }
 }

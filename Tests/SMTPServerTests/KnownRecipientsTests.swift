@@ -36,6 +36,31 @@ import Testing
         #expect(known.verdict(on: matt, now: start + .milliseconds(2000)) == nil)
     }
 
+    @Test func aDomainWithoutAListIsAskedAboutOnce() {
+        var known = KnownRecipients()
+        known.learn(RecipientVerdict(.other, .known, isOfDomain: true), on: address("matt@far.test"), now: start)
+        known.learn(RecipientVerdict(.relay, .known), on: address("matt@relay.test"), now: start)
+        let cases: [(String, AddressClass?)] = [
+            ("matt@far.test", .other), ("phil@far.test", .other), ("phil@sub.far.test", nil), ("phil", nil),
+            // Refused for itself, whatever the domain: allow_min_user.
+            ("-phil@far.test", nil), ("matt@relay.test", .relay), ("phil@relay.test", nil),
+        ]
+        for (recipient, expected) in cases {
+            #expect(known.verdict(on: address(recipient), now: start)?.addressClass == expected, "\(recipient)")
+        }
+        #expect(known.verdict(on: MailAddress(localPart: [], domain: Array("far.test".utf8)), now: start) == nil)
+        #expect(known.verdict(on: address("phil@far.test"), now: start + .seconds(1)) == nil)
+    }
+
+    @Test func domainsCountToo() {
+        var known = KnownRecipients()
+        for number in 0..<1000 {
+            known.learn(RecipientVerdict(.other, .known, isOfDomain: true), on: address("matt@d\(number).test"), now: start)
+        }
+        let kept = (0..<1000).filter { known.verdict(on: address("phil@d\($0).test"), now: start) != nil }
+        #expect(kept.count == KnownRecipients.limit)
+    }
+
     @Test func aClientThatGuessesFillsNoMemory() {
         var known = KnownRecipients()
         for number in 0..<1000 { known.learn(RecipientVerdict(.local, .known), on: address("u\(number)@receiver.test"), now: start) }
