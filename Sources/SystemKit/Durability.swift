@@ -63,10 +63,9 @@ public enum Durability {
             if isUnderWay { csk_sync_collect(codes) }
             isUnderWay = false
             return descriptors.indices.map { index in
-                codes[index] == 0
-                    ? nil
-                    : SystemError(
-                        errno: codes[index], operation: index < dataCount ? "fdatasync" : "fsync", object: "descriptor \(descriptors[index])")
+                guard codes[index] != 0 else { return nil }
+                let operation = index < dataCount ? "fdatasync" : "fsync"
+                return SystemError(errno: codes[index], operation: operation, object: "descriptor \(descriptors[index])")
             }
         }
     }
