@@ -21,7 +21,7 @@ CALLS = {
     "qmgr": {"pwrite64": 8, "flock": 3, "fdatasync": 2, "io_submit": 1, "fsync": 4, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "/^writev?$": 16, "sendmsg": 8},
     "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, "/^writev?$": 16},
     "pickup": {"pread64": 8, "/^unlink": 3, "/^writev?$": 8},
-    "local": {"fdatasync": 4, "io_submit": 3, "io_getevents": 2, "fsync": 6, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
+    "local": {"fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
     "smtp": {"pread64": 3, "connect": 2, "/^writev?$": 20},
     # Says 250.
     "smtpd": {"/^writev?$": 20},
