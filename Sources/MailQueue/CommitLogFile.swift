@@ -6,6 +6,7 @@
 // A file of the log is written by one cleanup, which has it locked; qmgr writes the slots.
 
 public import MailIPC
+import Synchronization
 public import SystemKit
 
 /// A log and what is in it. A value: whoever holds it last closes its descriptor.
@@ -16,11 +17,18 @@ public struct CommitLogFile: Sendable {
     /// Open for reading and writing, and locked.
     let descriptor: Int32
     private var header: CommitLogHeader
-    private var entries: [CommitLogRecordHeader] = []
+    private var entries = Entries()
+    private var count = 0
     private var end: UInt64
 
     /// Nothing is in it.
-    public var isEmpty: Bool { entries.isEmpty }
+    public var isEmpty: Bool { count == 0 }
+
+    /// The records of the present generation. One list for all copies of the value, which goes from thread to thread with each batch: copied each time it
+    /// was a tenth of cleanup.
+    private final class Entries: Sendable {
+        let list = Mutex<[CommitLogRecordHeader]>([])
+    }
 
     private init(number: UInt32, path: String, descriptor: Int32, header: CommitLogHeader) {
         self.number = number
@@ -83,7 +91,7 @@ public struct CommitLogFile: Sendable {
         var position = end
         var count = 0
         for file in files {
-            guard let bytes = file.bytes, entries.count + count < Int(header.slots) else { break }
+            guard let bytes = file.bytes, self.count + count < Int(header.slots) else { break }
             position += UInt64(CommitLogRecordHeader.size + bytes.count)
             guard position <= header.size else { break }
             count += 1
@@ -97,17 +105,20 @@ public struct CommitLogFile: Sendable {
     public mutating func append(_ files: [CompletedQueueFile]) throws(SystemError) -> [CommitLogPlace] {
         var batch: [UInt8] = []
         batch.reserveCapacity(files.reduce(4096) { $0 + CommitLogRecordHeader.size + ($1.bytes?.count ?? 0) })
+        var records: [CommitLogRecordHeader] = []
         var places: [CommitLogPlace] = []
         for file in files {
             let bytes = file.bytes ?? []
             let record = CommitLogRecordHeader(
-                generation: header.generation, index: UInt32(entries.count), id: file.id, directory: file.directory,
+                generation: header.generation, index: UInt32(count), id: file.id, directory: file.directory,
                 length: UInt32(bytes.count))
             batch.append(contentsOf: record.encoded(with: bytes))
             batch.append(contentsOf: bytes)
-            entries.append(record)
+            records.append(record)
+            count += 1
             places.append(CommitLogPlace(log: number, generation: header.generation, index: record.index))
         }
+        entries.list.withLock { $0.append(contentsOf: records) }
         let (length, position) = (CommitLogHeader.aligned(UInt64(batch.count)), end)
         // Whole pages: of a page that is written in part the rest would have to be read.
         batch.append(contentsOf: repeatElement(0, count: min(Int(length), Int(header.size - position)) - batch.count))
@@ -124,9 +135,10 @@ public struct CommitLogFile: Sendable {
     /// - Throws: the log keeps what it has then, and must not be written to.
     public mutating func settle(_ directories: QueueDirectories, now: Int64) throws {
         guard let reader = try CommitLogReader(descriptor) else { throw QueueFileError.notAQueueFile("\(path): header") }
-        try CommitLogSettlement(directories: directories, reader: reader).run(entries)
+        try CommitLogSettlement(directories: directories, reader: reader).run(entries.list.withLock { $0 })
         header = try CommitLogFile.beginGeneration(after: header, of: descriptor, now: now)
-        entries = []
+        entries = Entries()
+        count = 0
         end = header.firstRecord
     }
 
