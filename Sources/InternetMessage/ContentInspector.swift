@@ -35,18 +35,13 @@ public struct ContentInspector: Sendable {
             var index = 0
             let count = bytes.count
             while index < count {
-                // Whatever follows a CR is looked at by itself.
-                if previous != MailBytes.cr {
-                    if lineLength == 0, bytes[index] == UInt8(ascii: ".") { facts.insert(.leadingDots) }
-                    let start = index
-                    var marks: UInt64 = 0
-                    // Proof of bounds: index + 8 <= count before each load.
-                    while marks == 0, index + 8 <= count {
-                        marks = ByteScanner.unusual(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)))
-                        index += marks == 0 ? 8 : marks.trailingZeroBitCount >> 3
-                    }
-                    if index > start {
-                        lineLength += index - start
+                // A line start needs the byte-wise path (for the dot), as does whatever follows a CR.
+                if lineLength > 0, previous != MailBytes.cr {
+                    while index + 8 <= count {
+                        let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                        guard ContentInspector.isPlain(word) else { break }
+                        lineLength += 8
+                        index += 8
                         previous = 0x20
                     }
                     if index >= count { break }
@@ -65,6 +60,13 @@ public struct ContentInspector: Sendable {
         if previous == MailBytes.cr { result.insert(.binary) }
         if lineLength > ContentInspector.lineLimit { result.insert(.longLines) }
         return result
+    }
+
+    /// Whether each of the eight bytes is at least 14 and below 128: text without CR, LF, NUL, tab or 8-bit byte.
+    @inline(__always)
+    private static func isPlain(_ word: UInt64) -> Bool {
+        // Bit 7 of each byte of (word - 14) is set where that byte is below 14; a borrow only comes from such a byte.
+        ((word &- 0x0E0E_0E0E_0E0E_0E0E) | word) & 0x8080_8080_8080_8080 == 0
     }
 
     @inline(__always)
