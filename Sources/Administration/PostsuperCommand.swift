@@ -73,7 +73,9 @@ private enum AdministeredQueue {
             switch try QueueLock.take(directories) {
             case .taken(let lock):
                 // After a power failure: what is deleted now is not to come back.
-                _ = try CommitLogRecovery(directories: directories, now: SystemClock.now()).run()
+                for problem in try CommitLogRecovery(directories: directories, now: SystemClock.now()).run().problems {
+                    Diagnostics.warning("\(problem): what is in this commit log may come back")
+                }
                 self = .stopped(lock, directories)
                 return
             case .needless:

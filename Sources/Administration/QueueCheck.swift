@@ -26,7 +26,7 @@ struct QueueCheck {
     var findings: [QueueFinding] = []
     /// Messages, submissions and logs that were looked at.
     var fileCount = 0
-    /// Messages that the recovery of commit logs makes files again.
+    /// Messages that the recovery of commit logs makes files again, or removes what is left of.
     var unrecovered: Set<QueueID> = []
     /// Where each message is.
     var places: [QueueID: [QueueDirectory]] = [:]
@@ -105,16 +105,19 @@ struct QueueCheck {
     /// What start-up would recover, and what else is in the directory of the logs.
     private mutating func checkCommitLogs() {
         do throws(SystemError) {
-            let missing = try CommitLogRecovery(directories: directories, now: now).missing()
+            let (missing, leftovers) = try CommitLogRecovery(directories: directories, now: now).inspect()
             for id in missing {
                 add(.unrecovered, "commit", "message \(id) is in a commit log and in no whole file: start-up recovers it", .recover)
             }
-            unrecovered = Set(missing)
+            for id in leftovers {
+                add(.incomplete, "commit", "message \(id) was done when its file was torn: start-up removes what is left of it", .recover)
+            }
+            unrecovered = Set(missing + leftovers)
         } catch {
             add(.unreadable, "commit", error.description)
         }
         for name in names(in: directories.commit, "commit")
-        where CommitLogRecovery.number(ofName: name) == nil && !CommitLogRecovery.otherNames.contains(name) {
+        where CommitLogRecovery.number(ofName: name) == nil && name != CommitLogRecovery.draftName {
             add(.strayName, "commit/\(name)", "nothing of Martlet has this name")
         }
     }

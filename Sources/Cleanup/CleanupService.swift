@@ -139,12 +139,11 @@ final class CleanupService {
                 "size": .number(Int64(clamping: file.header.contentLength)),
                 "nrcpt": .number(Int64(envelope.recipients.count)), "origin": .text("\(envelope.origin)"),
             ])
-        if !envelope.isHeld {
-            notifier.announce(
-                ArrivalNotice(
-                    queueID: file.id, envelope: envelope, contentFacts: file.header.contentFacts, contentOffset: file.header.contentOffset,
-                    contentLength: file.header.contentLength, place: place))
-        }
+        // Of one that is held, too: qmgr has nothing to do, but it is qmgr that will remove it.
+        notifier.announce(
+            ArrivalNotice(
+                queueID: file.id, envelope: envelope, contentFacts: file.header.contentFacts, contentOffset: file.header.contentOffset,
+                contentLength: file.header.contentLength, place: place))
         return .queued(file.id)
     }
 

@@ -91,6 +91,7 @@ final class CommitLogs {
     func finish() async {
         isEnding = true
         timer?.cancel()
+        // No batch has it: each is part of a stream that has ended.
         settleCurrent(isBroken: false)
         while tasks > 0 {
             await withCheckedContinuation { continuation in

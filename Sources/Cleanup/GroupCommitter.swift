@@ -75,7 +75,7 @@ final class GroupCommitter {
 }
 
 /// A batch on the pool's thread, and what came of it.
-private struct CommitWork: Sendable {
+struct CommitWork: Sendable {
     var outcomes: [GroupCommitter.Outcome]
     var log: CommitLogFile?
     /// Not all that was fit for the log had room in it.
@@ -87,14 +87,16 @@ private struct CommitWork: Sendable {
         let unknown = SystemError(errno: 5, operation: "commit", object: "")
         var work = CommitWork(outcomes: files.map { _ in .failure(unknown) }, log: log)
         var rest = Array(files.indices)
+        var places: [Int: CommitLogPlace] = [:]
         if var open = log {
             let fit = files.indices.filter { files[$0].bytes != nil }
             let taken = fit.prefix(open.room(for: fit.map { files[$0] }))
             work.isLogFull = taken.count < fit.count
+            for (index, place) in zip(taken, open.places(for: taken.map { files[$0] })) { places[index] = place }
             do throws(SystemError) {
                 if !taken.isEmpty {
-                    let places = try open.append(taken.map { files[$0] })
-                    for (index, place) in zip(taken, places) { work.outcomes[index] = .success(place) }
+                    try open.append(taken.map { files[$0] })
+                    for index in taken { work.outcomes[index] = .success(places[index]) }
                     rest.removeAll { taken.contains($0) }
                 }
             } catch {
@@ -105,7 +107,8 @@ private struct CommitWork: Sendable {
         for directory in Set(rest.map { files[$0].path.directoryPart }) {
             let indices = rest.filter { files[$0].path.directoryPart == directory }
             let errors = QueueCommit.commit(indices.map { files[$0] }, directory: directory)
-            for (index, error) in zip(indices, errors) { work.outcomes[index] = error.map { .failure($0) } ?? .success(nil) }
+            // What the log did not take may be in it all the same.
+            for (index, error) in zip(indices, errors) { work.outcomes[index] = error.map { .failure($0) } ?? .success(places[index]) }
         }
         for (index, file) in files.enumerated() {
             // Removal may fail on a sick disk; the file is then found by the scan, which may deliver it although its client was told to

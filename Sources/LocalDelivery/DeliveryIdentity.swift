@@ -31,11 +31,20 @@ struct DeliveryIdentity: Hashable, Sendable {
         return DeliveryIdentity(record, supplementary: groups)
     }
 
+    /// Root's own identity, which does not change; nil in an ordinary user's instance.
+    private static let root: Privileges.Identity? = {
+        guard Privileges.isRoot else { return nil }
+        do {
+            return try Privileges.Identity.current()
+        } catch {
+            fatalError("cannot tell the identity of this process: \(error)")
+        }
+    }()
+
     /// Does `work` with this user's rights.
     func perform<Result>(_ work: () throws(SystemError) -> Result) throws(SystemError) -> Result {
-        guard Privileges.isRoot, user != 0 else { return try work() }
-        let before = try Privileges.assume(
-            Privileges.Identity(user: user, group: group, supplementary: supplementary))
+        guard let root = DeliveryIdentity.root, user != 0 else { return try work() }
+        try Privileges.assume(Privileges.Identity(user: user, group: group, supplementary: supplementary), insteadOf: root)
         let result: Swift.Result<Result, SystemError>
         do throws(SystemError) {
             result = .success(try work())
@@ -43,7 +52,7 @@ struct DeliveryIdentity: Hashable, Sendable {
             result = .failure(error)
         }
         do throws(SystemError) {
-            try Privileges.restore(before)
+            try Privileges.restore(root)
         } catch {
             fatalError("cannot become root again after a delivery: \(error)")
         }

@@ -5,6 +5,7 @@ import MailIPC
 import MailLog
 import MailModel
 import ServiceKit
+import Synchronization
 import SystemKit
 
 /// Answers delivery requests.
@@ -12,6 +13,7 @@ final class LocalAgent {
     private let settings: LocalSettings
     private let tables: LocalTables
     private let log: MailLog
+    private let gathering = LogGathering()
     private let cleanupSocket: String
     private let helperPath: String
     private let timeout: Int
@@ -21,12 +23,23 @@ final class LocalAgent {
         let configuration = context.configuration
         let log = context.log
         self.log = log
+        log.defersWrites { [gathering] _ in gathering.isOn.load(ordering: .relaxed) }
         settings = LocalSettings(configuration)
         tables = try LocalTables(configuration) { log.warning($0) }
         cleanupSocket = context.socket(configuration[Parameters.cleanupServiceName], isPrivate: false)
         helperPath = "\(configuration[Parameters.daemonDirectory])/local"
         timeout = 600_000
         transportSocket = { context.socket($0) }
+    }
+
+    /// The lines of `work` leave in one write, before it returns.
+    func gatheringLog<Result>(_ work: () -> Result) -> Result {
+        gathering.isOn.store(true, ordering: .relaxed)
+        defer {
+            gathering.isOn.store(false, ordering: .relaxed)
+            log.flush()
+        }
+        return work()
     }
 
     /// A request whose deliveries are made up to the commit of the batch.
@@ -71,4 +84,9 @@ final class LocalAgent {
         deliverer.run()
         return .delivering(deliverer)
     }
+}
+
+/// Whether lines wait for the end of an answer.
+private final class LogGathering: Sendable {
+    let isOn = Atomic(false)
 }

@@ -296,7 +296,7 @@ final class LocalDeliverer {
 
     private func header(_ form: MailboxForm, address: MailAddress, top: EnvelopeRecipient, sender: MailAddress) -> [UInt8] {
         let seconds = now() / 1_000_000
-        let date = DeliveryHeader.asctime(seconds: seconds, offset: SystemClock.localOffset(at: seconds))
+        let date = form.contains(.fromLine) ? DeliveryHeader.asctime(seconds: seconds, offset: SystemClock.localOffset(at: seconds)) : ""
         let original = settings.showsOriginalRecipient ? top.originalAddress ?? top.address : nil
         return DeliveryHeader(sender: sender, originalRecipient: original, recipient: top.address).bytes(form, date: date)
     }

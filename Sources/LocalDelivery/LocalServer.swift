@@ -75,13 +75,21 @@ struct LocalServer {
                 }
                 if frame.type == DeliveryFrame.deliver { try batch.take(frame) }
             } catch .timedOut {
+                var isEnd = false
+                if batch.isFinished || batch.endOfRound != nil {
+                    switch try wait(for: [connection.descriptor] + (batch.endOfRound.map { [$0] } ?? [])) {
+                    case .ready(connection.descriptor): continue
+                    case .ready: break
+                    case .end: isEnd = true
+                    }
+                }
                 do throws(IPCError) {
-                    try batch.finish()
+                    if isEnd { try batch.finish() } else { try batch.advance() }
                 } catch {
                     context.log.warning("delivery request: \(error)")
                     return false
                 }
-                if case .end = try wait(for: [connection.descriptor]) {
+                if isEnd {
                     sayGoodbye(connection, batch)
                     return true
                 }

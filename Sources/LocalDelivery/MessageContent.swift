@@ -12,31 +12,43 @@ struct MessageContent: ~Copyable {
     /// The queue file, for an agent that gets the message from here.
     var descriptor: Int32 { file.rawValue }
 
+    /// All of a small message: it is read once, for its fields and for each place that it goes to.
+    private let whole: [UInt8]?
+
     private static let pieceSize = 256 << 10
+    private static let smallSize = 32 << 10
 
     init(file: consuming FileDescriptor, offset: UInt64, length: UInt64) throws(SystemError) {
         guard let offset = Int64(exactly: offset), let length = Int(exactly: length), offset <= Int64.max - Int64(length) else {
             throw SystemError(errno: 75, operation: "read", object: "the queue file")
         }
+        // What cannot be read is read again when it is wanted, and the error is thrown there.
+        whole = length <= MessageContent.smallSize ? try? MessageContent.read(file, offset, length) : nil
         self.file = file
         self.offset = offset
         self.length = length
     }
 
-    /// At most `count` octets from the start.
-    func start(upTo count: Int) throws(SystemError) -> [UInt8] {
+    private static func read(_ file: borrowing FileDescriptor, _ offset: Int64, _ count: Int) throws(SystemError) -> [UInt8] {
         var out: [UInt8] = []
-        let wanted = min(count, length)
-        while out.count < wanted {
-            let piece = try file.pread(upTo: wanted - out.count, at: offset + Int64(out.count))
+        while out.count < count {
+            let piece = try file.pread(upTo: count - out.count, at: offset + Int64(out.count))
             guard !piece.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "the queue file: it is too short") }
+            if piece.count == count { return piece }
             out += piece
         }
         return out
     }
 
+    /// At most `count` octets from the start.
+    func start(upTo count: Int) throws(SystemError) -> [UInt8] {
+        if let whole { return count >= length ? whole : Array(whole.prefix(count)) }
+        return try MessageContent.read(file, offset, min(count, length))
+    }
+
     /// Piece by piece, all of it. A file that ends too early is an error: half a message must not be delivered.
     func forEachPiece(_ body: ([UInt8]) throws(SystemError) -> Void) throws(SystemError) {
+        if let whole { return whole.isEmpty ? () : try body(whole) }
         var done = 0
         while done < length {
             let piece = try file.pread(upTo: min(MessageContent.pieceSize, length - done), at: offset + Int64(done))

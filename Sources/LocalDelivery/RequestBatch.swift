@@ -1,5 +1,6 @@
 // Requests that are done in one go: every delivery is prepared when its request comes, those into Maildirs become durable together when no more
-// requests are there, and then all are answered in one write.
+// requests are there (MaildirBatch), and then all are answered in one write, after their log lines in another. While the disk is at work the
+// next ones are prepared.
 //
 // What may take long (a command, a mailbox with a lock, another agent) must not hold up the others: before it begins, those that are prepared are
 // committed and answered, and the client is told to take back what waits behind (`busy`, see MailIPC/DeliveryProtocol).
@@ -11,15 +12,19 @@ import SystemKit
 
 /// The requests of one connection.
 final class RequestBatch {
-    /// How many requests a client may send ahead.
-    static let limit = 32
+    /// How many requests a client may send ahead: some are prepared while others become durable.
+    static let limit = 128
     /// How long to wait for the client's word that it has taken back the rest; it answers at once.
     private static let patience = 30_000
 
     private let connection: BlockingIPCConnection
     private let agent: LocalAgent
     private let maildirs = MaildirBatch()
-    private var prepared: [(stream: UInt32, work: LocalAgent.Prepared)] = []
+    private typealias Work = (stream: UInt32, work: LocalAgent.Prepared)
+    /// As far as the Maildirs: written; being synced; in `new`, which is being synced.
+    private var prepared: [Work] = []
+    private var syncing: [Work] = []
+    private var named: [Work] = []
     /// The stream whose long work the client was told of.
     private var busyStream: UInt32?
     private var failure: IPCError?
@@ -42,21 +47,43 @@ final class RequestBatch {
         if busyStream != nil {
             try awaitPause()
             try finish()
-        } else if prepared.count >= RequestBatch.limit {
-            try finish()
         }
+    }
+
+    /// Whether nothing is left to do.
+    var isFinished: Bool { prepared.isEmpty && syncing.isEmpty && named.isEmpty }
+
+    /// Becomes readable when it is time to ``advance()``; nil where it is now.
+    var endOfRound: Int32? { maildirs.endOfRound }
+
+    /// One round further, and answers those that are durable.
+    func advance() throws(IPCError) {
+        maildirs.advance()
+        let done = named
+        named = syncing
+        syncing = prepared
+        prepared = []
+        try answer(done)
     }
 
     /// Commits, and answers everything that is prepared.
     func finish() throws(IPCError) {
         maildirs.commit()
-        let replies = prepared.map { stream, work in
-            switch work {
-            case .answered(let reply): (stream: stream, payload: reply.encoded)
-            case .delivering(let deliverer): (stream: stream, payload: DeliveryReply(outcomes: deliverer.finish()).encoded)
+        let done = named + syncing + prepared
+        (named, syncing, prepared) = ([], [], [])
+        try answer(done)
+    }
+
+    private func answer(_ done: [Work]) throws(IPCError) {
+        guard !done.isEmpty else { return }
+        let replies = agent.gatheringLog {
+            done.map { stream, work in
+                switch work {
+                case .answered(let reply): (stream: stream, payload: reply.encoded)
+                case .delivering(let deliverer): (stream: stream, payload: DeliveryReply(outcomes: deliverer.finish()).encoded)
+                }
             }
         }
-        prepared = []
         connection.timeout = RequestBatch.patience
         try connection.sendLast(DeliveryFrame.delivered, replies)
     }

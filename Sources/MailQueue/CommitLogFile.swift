@@ -23,6 +23,9 @@ public struct CommitLogFile: Sendable {
 
     /// Nothing is in it.
     public var isEmpty: Bool { count == 0 }
+    var generation: UInt64 { header.generation }
+    /// A file could not be synced: the kernel may take for clean what is not on the disk.
+    var distrustsFiles = false
 
     /// The records of the present generation. One list for all copies of the value, which goes from thread to thread with each batch: copied each time it
     /// was a tenth of cleanup.
@@ -48,24 +51,51 @@ public struct CommitLogFile: Sendable {
     /// - Throws: SystemError, or QueueFileError for a log that cannot be read.
     public static func acquire(in directories: QueueDirectories, size: Int, now: Int64) throws -> CommitLogFile {
         let size = CommitLogHeader.aligned(UInt64(clamping: size))
+        let turn = try CommitLogRecovery.takeTurn(directories)
         for number in 0..<mostLogs {
             let path = "\(directories.commit)/\(name(number))"
-            let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
-            guard try file.tryLockExclusive() else { continue }
+            guard let (descriptor, header) = try take(path, size: size, directories, now: now) else { continue }
+            return CommitLogFile(number: number, path: path, descriptor: descriptor, header: header)
+        }
+        _ = consume turn
+        throw SystemError(errno: 11, operation: "lock", object: "\(directories.commit)/log.*")
+    }
+
+    /// The log of a name, ready to be written to; nil where somebody else has it. The caller has the turn.
+    private static func take(
+        _ path: String, size: UInt64, _ directories: QueueDirectories, now: Int64
+    ) throws -> (Int32, CommitLogHeader)? {
+        var header = CommitLogHeader(size: size, generation: UInt64(clamping: now))
+        if let found = try open(path) {
+            let file = FileDescriptor(owning: found)
+            guard try file.tryLockExclusive() else { return nil }
             if let reader = try CommitLogReader(file.rawValue) {
                 try CommitLogRecovery(directories: directories, now: now).recover(reader)
+                // Also where it was empty: the header, and the name, may not have been synced by who wrote them.
+                header.generation = try beginGeneration(after: reader.header, of: file.rawValue, now: now).generation
                 if reader.header.size == size {
-                    // Recovery has begun a new generation.
-                    guard let header = try CommitLogReader(file.rawValue)?.header else { continue }
-                    return CommitLogFile(number: number, path: path, descriptor: file.release(), header: header)
+                    try Files.synchronizeDirectory(directories.commit)
+                    return (file.release(), header)
                 }
+                header.generation += 1
             }
-            let header = CommitLogHeader(size: size, generation: UInt64(clamping: now))
-            try fill(file, header)
-            try Files.synchronizeDirectory(directories.commit)
-            return CommitLogFile(number: number, path: path, descriptor: file.release(), header: header)
+            // Another file, not this one with another size: qmgr has descriptors of it, and writes where its slots were.
+            try Files.unlink(path)
         }
-        throw SystemError(errno: 11, operation: "lock", object: "\(directories.commit)/log.*")
+        let file = try FileDescriptor.open(path, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600)
+        guard try file.tryLockExclusive() else { throw SystemError.locked(path) }
+        try fill(file, header)
+        try Files.synchronizeDirectory(directories.commit)
+        return (file.release(), header)
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> Int32? {
+        do throws(SystemError) {
+            return try FileDescriptor.open(path, [.readWrite, .noFollow]).release()
+        } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
     }
 
     /// More logs than that are a mistake, not load.
@@ -73,7 +103,6 @@ public struct CommitLogFile: Sendable {
 
     /// Writes all of a new log, so that each block has its place; the header last, when all of it is there.
     private static func fill(_ file: borrowing FileDescriptor, _ header: CommitLogHeader) throws(SystemError) {
-        try file.truncate(to: 0)
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
         var position = CommitLogHeader.pageSize
         while position < header.size {
@@ -99,14 +128,18 @@ public struct CommitLogFile: Sendable {
         return count
     }
 
+    /// Where ``append(_:)`` will put files that ``room(for:)`` has found to fit.
+    public func places(for files: [CompletedQueueFile]) -> [CommitLogPlace] {
+        files.indices.map { CommitLogPlace(log: number, generation: header.generation, index: UInt32(count + $0)) }
+    }
+
     /// Makes files durable that ``room(for:)`` has found to fit, all together. Blocks.
     ///
-    /// - Throws: nothing may be said of any of them then, and the log is not to be written to any more.
-    public mutating func append(_ files: [CompletedQueueFile]) throws(SystemError) -> [CommitLogPlace] {
+    /// - Throws: they may be in the log or not, and the log is not to be written to any more.
+    public mutating func append(_ files: [CompletedQueueFile]) throws(SystemError) {
         var batch: [UInt8] = []
         batch.reserveCapacity(files.reduce(4096) { $0 + CommitLogRecordHeader.size + ($1.bytes?.count ?? 0) })
         var records: [CommitLogRecordHeader] = []
-        var places: [CommitLogPlace] = []
         for file in files {
             let bytes = file.bytes ?? []
             let record = CommitLogRecordHeader(
@@ -116,7 +149,6 @@ public struct CommitLogFile: Sendable {
             batch.append(contentsOf: bytes)
             records.append(record)
             count += 1
-            places.append(CommitLogPlace(log: number, generation: header.generation, index: record.index))
         }
         entries.list.withLock { $0.append(contentsOf: records) }
         let (length, position) = (CommitLogHeader.aligned(UInt64(batch.count)), end)
@@ -126,16 +158,21 @@ public struct CommitLogFile: Sendable {
         try FileDescriptor.borrowing(descriptor) { [batch] file throws(SystemError) in
             try file.pwriteAll(batch, at: Int64(position))
             try file.synchronizeData()
+            // Without its name nobody would find it.
+            if try file.status().links == 0 { throw SystemError(errno: 2, operation: "sync", object: path) }
         }
-        return places
     }
 
     /// Makes everything in the log durable without it, and empties it. Blocks.
     ///
-    /// - Throws: the log keeps what it has then, and must not be written to.
+    /// - Throws: the log keeps what it has then, and must not be written to; it can be settled again.
     public mutating func settle(_ directories: QueueDirectories, now: Int64) throws {
         guard let reader = try CommitLogReader(descriptor) else { throw QueueFileError.notAQueueFile("\(path): header") }
-        try CommitLogSettlement(directories: directories, reader: reader).run(entries.list.withLock { $0 })
+        let settlement = CommitLogSettlement(directories: directories, reader: reader)
+        if distrustsFiles { try settlement.rewrite() }
+        distrustsFiles = true
+        try settlement.run(entries.list.withLock { $0 })
+        distrustsFiles = false
         header = try CommitLogFile.beginGeneration(after: header, of: descriptor, now: now)
         entries = Entries()
         count = 0

@@ -37,7 +37,10 @@ public struct CommitLogMarks {
         }
         // A new generation: everything of the one before is durable without the log.
         let path = "\(directories.commit)/\(CommitLogFile.name(place.log))"
-        let log = Log(generation: place.generation, descriptor: try FileDescriptor.open(path, [.readWrite, .noFollow]))
+        let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
+        // A notice that came late may be of a log that was larger than the one that has its name now.
+        guard let header = try? CommitLogReader(file.rawValue)?.header, header.generation == place.generation else { return }
+        let log = Log(generation: place.generation, descriptor: file)
         log.indices[id] = place.index
         logs[place.log] = log
     }

@@ -3,8 +3,9 @@
 // A record that is not settled and has no whole file is a message that was accepted, and is made a file again, byte for byte as cleanup wrote it.
 // What was delivered in the last moments before the power failed may be delivered twice by that (ARCHITECTURE.md, "Commit log"). A log is
 // emptied only when each of its messages is durable without it.
-// cleanup and qmgr both do this at their start, one after the other: a log that is locked belongs to a cleanup that lives, and so to a kernel
-// that still has all that was written.
+// cleanup and qmgr both do this at their start, one after the other: whoever tries the lock of a log has the turn, so that a log that is locked
+// belongs to a cleanup that lives, and so to a kernel that still has all that was written.
+// Security: root does this too, at the hand of an administrator, in a directory of the mail owner's: no file that is there is written to.
 
 public import MailModel
 public import SystemKit
@@ -20,39 +21,37 @@ public struct CommitLogRecovery: Sendable {
         self.now = now
     }
 
+    /// A file that is being made again stands beside the logs under this name.
+    public static let draftName = "draft"
+
     /// Recovers all logs that nobody has. Blocks, also while another program does the same.
     ///
-    /// - Returns: the messages that were made files again, and what went wrong, by log; such a log is left as it is.
+    /// - Returns: the messages that were made files again, and what went wrong, by log; such a log is not emptied.
     public func run() throws(SystemError) -> (recovered: [QueueID], problems: [String]) {
         var recovered: [QueueID] = []
         var problems: [String] = []
         let logs = try CommitLogRecovery.logs(directories)
         guard !logs.isEmpty else { return ([], []) }
-        let turn = try FileDescriptor.open(
-            "\(directories.commit)/\(CommitLogRecovery.otherNames[0])", [.writeOnly, .create, .noFollow], mode: 0o600)
-        try giveToOwner(turn)
-        try turn.lockExclusive()
+        let turn = try CommitLogRecovery.takeTurn(directories)
         for number in logs {
             let path = "\(directories.commit)/\(CommitLogFile.name(number))"
             do {
                 let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
                 guard try file.tryLockExclusive(), let reader = try CommitLogReader(file.rawValue) else { continue }
-                recovered += try recover(reader)
+                try recover(reader) { recovered.append($0) }
             } catch {
                 problems.append("\(path): \(error)")
             }
         }
+        _ = consume turn
         return (recovered, problems)
     }
 
-    /// What stands beside the logs: a lock for those who recover, and a file that is being made again.
-    public static let otherNames = ["lock", "draft"]
-
-    /// What root makes, at the hand of an administrator, belongs to whom the queue belongs.
-    private func giveToOwner(_ file: borrowing FileDescriptor) throws(SystemError) {
-        guard Privileges.isRoot else { return }
-        let status = try Files.status(of: directories.commit)
-        try file.setOwner(status.owner, group: status.group)
+    /// The turn of one who looks whether logs are locked, until the descriptor is closed. Blocks.
+    static func takeTurn(_ directories: QueueDirectories) throws(SystemError) -> FileDescriptor {
+        let turn = try FileDescriptor.open(directories.commit, [.readOnly, .directory, .noFollow])
+        try turn.lockExclusive()
+        return turn
     }
 
     /// The numbers of the logs that are there.
@@ -71,77 +70,139 @@ public struct CommitLogRecovery: Sendable {
         return number
     }
 
-    /// What is in a log that nobody has and in no whole file. Changes nothing.
-    public func missing() throws(SystemError) -> [QueueID] {
-        var found: [QueueID] = []
-        for number in try CommitLogRecovery.logs(directories) {
+    /// What is in a log that nobody has and in no whole file, and what is left of messages that were done. Changes nothing. Blocks as ``run()``.
+    public func inspect() throws(SystemError) -> (missing: [QueueID], leftovers: [QueueID]) {
+        var missing: [QueueID] = []
+        var leftovers: [QueueID] = []
+        let logs = try CommitLogRecovery.logs(directories)
+        guard !logs.isEmpty else { return ([], []) }
+        let turn = try CommitLogRecovery.takeTurn(directories)
+        for number in logs {
             let file = try FileDescriptor.open("\(directories.commit)/\(CommitLogFile.name(number))", [.readOnly, .noFollow])
             guard try file.tryLockExclusive() else { continue }
             // A log that cannot be read is told of by whoever recovers it.
-            try? CommitLogReader(file.rawValue)?.forEach(
+            guard let reader = try? CommitLogReader(file.rawValue) else { continue }
+            try? reader.forEach(
                 { (record) throws(QueueFileError) in
-                    if try !isWhole(record), let reader = try CommitLogReader(file.rawValue), try !reader.isSettled(record.header.index) {
-                        found.append(record.header.id)
+                    switch try state(of: record, in: reader) {
+                    case .missing: missing.append(record.header.id)
+                    case .settled: if try !remains(of: record.header.id).isEmpty { leftovers.append(record.header.id) }
+                    case .whole: break
                     }
                 }, failure: { $0 })
         }
-        return found
+        _ = consume turn
+        return (missing, leftovers)
     }
 
-    /// Recovers a log whose lock the caller has, and empties it.
+    /// Recovers a log whose lock the caller has, in its turn, and empties it.
     ///
-    /// - Returns: the messages that were made files again.
-    @discardableResult
-    func recover(_ reader: CommitLogReader) throws -> [QueueID] {
-        var recovered: [QueueID] = []
+    /// - Throws: when all that can be recovered is; the log is not emptied then.
+    func recover(_ reader: CommitLogReader, _ note: (QueueID) -> Void = { _ in }) throws {
         var entries: [CommitLogRecordHeader] = []
+        var problem: (any Error)?
         try reader.forEach(
             { (record) throws(any Error) in
                 entries.append(record.header)
-                if try isWhole(record) { return }
-                // Asked after looking for the file: qmgr settles before it removes.
-                if try reader.isSettled(record.header.index) { return }
-                try restore(record)
-                recovered.append(record.header.id)
+                do {
+                    switch try state(of: record, in: reader) {
+                    case .whole: break
+                    // Torn, it could still be taken for a message. Without its content it is none, and it was done.
+                    case .settled: for directory in try remains(of: record.header.id) { try remove(record.header.id, directory) }
+                    case .missing:
+                        try restore(record)
+                        note(record.header.id)
+                    }
+                } catch {
+                    // The others do not wait for this one.
+                    problem = problem ?? error
+                }
             }, failure: { $0 })
-        guard !entries.isEmpty else { return [] }
+        if let problem { throw problem }
+        guard !entries.isEmpty else { return }
         try CommitLogSettlement(directories: directories, reader: reader).run(entries)
         _ = try CommitLogFile.beginGeneration(after: reader.header, of: reader.descriptor, now: now)
-        return recovered
     }
 
-    /// Whether the message is a file that can be delivered, or one that was set aside with all its bytes.
-    private func isWhole(_ record: CommitLogRecord) throws(QueueFileError) -> Bool {
-        for directory in CommitLogSettlement.places where try isWhole(directories.path(directory, record.header.id)) { return true }
-        return false
+    private enum State {
+        /// The message is a file that can be delivered, or one that was set aside with all its bytes.
+        case whole
+        case settled
+        case missing
     }
 
-    private func isWhole(_ path: String) throws(QueueFileError) -> Bool {
+    private func state(of record: CommitLogRecord, in reader: CommitLogReader) throws(QueueFileError) -> State {
+        let id = record.header.id
+        for _ in 0..<CommitLogSettlement.searches {
+            var isTorn = false
+            for directory in CommitLogSettlement.places {
+                switch try isWhole(directories.path(directory, id)) {
+                case true?: return .whole
+                case false?: isTorn = true
+                case nil: continue
+                }
+            }
+            // Asked after looking for the file: qmgr settles before it removes.
+            if try reader.isSettled(record.header.index) { return .settled }
+            if isTorn { break }
+        }
+        return .missing
+    }
+
+    /// Whether a file is a whole message; nil where there is none.
+    private func isWhole(_ path: String) throws(QueueFileError) -> Bool? {
         do throws(SystemError) {
-            guard try Files.exists(path) else { return false }
+            guard try Files.exists(path) else { return nil }
         } catch {
             throw .system("\(error)")
         }
         do throws(QueueFileError) {
             let reader = try QueueFileReader(path: path)
             do throws(SystemError) { return try reader.verifyContent() } catch { throw .system("\(error)") }
-        } catch .incomplete, .notAQueueFile {
-            return false
+        } catch {
+            switch error {
+            case .incomplete, .notAQueueFile: return false
+            // It moved on after it was seen.
+            case .system where (try? Files.exists(path)) == false: return nil
+            default: throw error
+            }
         }
     }
 
-    /// Makes the file again: under a name of the log's directory, and then at once whole in the place of what is left of it.
-    private func restore(_ record: CommitLogRecord) throws(SystemError) {
-        let id = record.header.id
-        var place = record.header.directory
-        for directory in [QueueDirectory.incoming, .hold, .deferred] where try Files.exists(directories.path(directory, id)) {
-            place = directory
+    /// Where something that is not whole has the name of a message.
+    private func remains(of id: QueueID) throws(QueueFileError) -> [QueueDirectory] {
+        var found: [QueueDirectory] = []
+        for directory in [QueueDirectory.incoming, .hold, .deferred] where try isWhole(directories.path(directory, id)) == false {
+            found.append(directory)
         }
-        let draft = "\(directories.commit)/\(CommitLogRecovery.otherNames[1])"
-        let file = try FileDescriptor.open(draft, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+        return found
+    }
+
+    private func remove(_ id: QueueID, _ directory: QueueDirectory) throws(SystemError) {
+        do throws(SystemError) {
+            try Files.unlink(directories.path(directory, id))
+        } catch {
+            if !error.isNotFound { throw error }
+        }
+    }
+
+    /// Makes the file again: under a name of the log's directory, and then at once whole in the place of what is left of it. Not synced: the
+    /// log has it until all are.
+    private func restore(_ record: CommitLogRecord) throws {
+        let id = record.header.id
+        let place = try remains(of: id).last ?? record.header.directory
+        let draft = "\(directories.commit)/\(CommitLogRecovery.draftName)"
+        do throws(SystemError) { try Files.unlink(draft) } catch { if !error.isNotFound { throw error } }
+        let file = try FileDescriptor.open(draft, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
         try giveToOwner(file)
         try file.writeAll(record.file)
-        try file.synchronizeData()
         try Files.rename(draft, directories.path(place, id))
+    }
+
+    /// What root makes belongs to whom the queue belongs.
+    private func giveToOwner(_ file: borrowing FileDescriptor) throws(SystemError) {
+        guard Privileges.isRoot else { return }
+        let status = try Files.status(of: directories.commit)
+        try file.setOwner(status.owner, group: status.group)
     }
 }

@@ -1,6 +1,8 @@
 // Makes messages durable without the commit log that they are in: what is still a file is synced, and then the directories.
 //
 // After that the log is not needed for them any more: a file that is not there was removed by qmgr, which the directories now say durably, too.
+// After a sync that failed the kernel takes for clean what never came to the disk, and the next sync succeeds without it. So all that never
+// changes in an accepted file is then written again from the log before files are synced; what qmgr marks in them is left as it is.
 
 import MailModel
 import SystemKit
@@ -13,7 +15,10 @@ struct CommitLogSettlement {
     /// Descriptors open at a time.
     private static let batch = 64
     /// Where a message may be; it moves from the front to the back of this list, except when it is released from `hold`.
-    static let places: [QueueDirectory] = [.incoming, .deferred, .hold, .deferred, .corrupt]
+    static let places: [QueueDirectory] = [.incoming, .deferred, .hold, .corrupt]
+    /// How often a message is looked for that is nowhere and not settled: one that is held and released may have moved each time from a
+    /// place that was not looked at yet to one that was.
+    static let searches = 16
 
     func run(_ entries: [CommitLogRecordHeader]) throws {
         var open: [Int32] = []
@@ -25,7 +30,7 @@ struct CommitLogSettlement {
         }
         for entry in entries where try !reader.isSettled(entry.index) {
             // One that is nowhere was removed: by qmgr a moment ago, or by an administrator's hand.
-            guard let descriptor = try openFile(entry) else { continue }
+            guard let descriptor = try openFile(entry, [.readOnly, .noFollow]) else { continue }
             open.append(descriptor)
             if open.count == CommitLogSettlement.batch { try synchronize() }
         }
@@ -33,14 +38,43 @@ struct CommitLogSettlement {
         try CommitLogSettlement.synchronizeNames(directories)
     }
 
-    private func openFile(_ entry: CommitLogRecordHeader) throws(SystemError) -> Int32? {
-        for directory in CommitLogSettlement.places {
-            do throws(SystemError) {
-                // What is written through one descriptor is synced through any.
-                return try FileDescriptor.open(directories.path(directory, entry.id), [.readOnly, .noFollow]).release()
-            } catch {
-                if !error.isNotFound { throw error }
+    /// Writes again what a failed sync may have left in memory alone.
+    func rewrite() throws {
+        try reader.forEach(
+            { (record) throws(any Error) in
+                guard try !reader.isSettled(record.header.index),
+                    let descriptor = try openFile(record.header, [.readWrite, .noFollow])
+                else { return }
+                let file = FileDescriptor(owning: descriptor)
+                var start = 0
+                for position in changing(in: file) + [record.file.count] {
+                    try file.pwriteAll(record.file[start..<position], at: Int64(start))
+                    start = position + 1
+                }
+            }, failure: { $0 })
+    }
+
+    /// Where qmgr writes in a file; nowhere where it is not one that qmgr can read.
+    private func changing(in file: borrowing FileDescriptor) -> [Int] {
+        do {
+            let reader = try QueueFileReader(owning: try file.duplicate())
+            return [QueueFileHeader.delayNoticeOffset] + reader.stateOffsets.map(Int.init)
+        } catch {
+            return []
+        }
+    }
+
+    private func openFile(_ entry: CommitLogRecordHeader, _ flags: OpenFlags) throws -> Int32? {
+        for _ in 0..<CommitLogSettlement.searches {
+            for directory in CommitLogSettlement.places {
+                do throws(SystemError) {
+                    // What is written through one descriptor is synced through any.
+                    return try FileDescriptor.open(directories.path(directory, entry.id), flags).release()
+                } catch {
+                    if !error.isNotFound { throw error }
+                }
             }
+            if try reader.isSettled(entry.index) { return nil }
         }
         return nil
     }

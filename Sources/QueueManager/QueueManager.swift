@@ -24,6 +24,8 @@ final class QueueManager {
     let files: QueueFiles
     /// Where messages stand in cleanup's commit logs.
     var marks: CommitLogMarks
+    /// Before the first scan; and a log that could not be recovered is tried again with the next one.
+    var hasUnrecoveredLogs = true
     let route: RecipientRouting
     let agents: any DeliveryAgents
     let bounce: any BounceRecording

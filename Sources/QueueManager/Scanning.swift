@@ -11,7 +11,6 @@ import SystemKit
 extension QueueManager {
     /// Finds everything that was left by an earlier life: new mail first, which does not wait until a million deferred messages are known.
     func recover() async {
-        recoverCommitLogs()
         await scanIncoming()
         feed()
         await scanDeferred()
@@ -20,6 +19,7 @@ extension QueueManager {
 
     /// Lists files in `incoming` that are not known. The ids come in the order of their making.
     func scanIncoming() async {
+        if hasUnrecoveredLogs { recoverCommitLogs() }
         let found: [QueueID]
         do {
             found = try files.directories.ids(in: .incoming).sorted()
@@ -52,8 +52,10 @@ extension QueueManager {
             let (recovered, problems) = try CommitLogRecovery(directories: files.directories, now: clock.now()).run()
             for id in recovered { log.info("\(id): recovered from the commit log", fields: .event("recovered", id)) }
             for problem in problems { log.warning("commit log: \(problem)") }
+            hasUnrecoveredLogs = !problems.isEmpty
         } catch {
             log.warning("commit log: \(error)")
+            hasUnrecoveredLogs = true
         }
         learnMarks()
     }

@@ -82,10 +82,11 @@ public enum Privileges {
         }
     }
 
-    /// Takes the effective identity of a user, and returns the one to give to `restore`. Needs root, and a single thread.
-    public static func assume(_ identity: Identity) throws(SystemError) -> Identity {
+    /// Takes the effective identity of a user. Needs root, and a single thread.
+    ///
+    /// - Parameter before: the present identity, which `restore` is to get.
+    public static func assume(_ identity: Identity, insteadOf before: Identity) throws(SystemError) {
         guard isRoot else { throw SystemError(errno: EPERM, operation: "assume identity", object: "user \(identity.user)") }
-        let before = try Identity.current()
         do {
             try change(to: identity)
         } catch {
@@ -93,7 +94,6 @@ public enum Privileges {
             do { try restore(before) } catch { fatalError("cannot restore identity: \(error)") }
             throw error
         }
-        return before
     }
 
     /// Goes back to the identity from before `assume`.

@@ -16,11 +16,12 @@ PROGRAMS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pi
 # The calls that change the queue or the mailboxes, or tell of it, with the highest number worth a try in a process's life. Where a name is
 # a pattern strace counts all that match as one: rename and renameat, unlink and unlinkat, write and writev.
 CALLS = {
-    "cleanup": {"flock": 8, "pwrite64": 20, "ftruncate": 2, "sync_file_range": 2, "fdatasync": 12, "io_submit": 6, "io_getevents": 4, "fsync": 8, "/^unlink": 2, "/^rename": 1, "/^writev?$": 12},
-    "qmgr": {"pwrite64": 8, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "/^writev?$": 16, "sendmsg": 8},
+    "cleanup": {"flock": 8, "pwrite64": 20, "ftruncate": 2, "sync_file_range": 2, "fdatasync": 16, "io_submit": 8, "io_getevents": 8, "fsync": 12, "/^unlink": 2, "/^rename": 1, "/^writev?$": 12},
+    # The syncs are those of the recovery of commit logs.
+    "qmgr": {"pwrite64": 8, "flock": 3, "fdatasync": 2, "io_submit": 1, "fsync": 4, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "/^writev?$": 16, "sendmsg": 8},
     "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, "/^writev?$": 16},
     "pickup": {"pread64": 8, "/^unlink": 3, "/^writev?$": 8},
-    "local": {"fdatasync": 4, "io_submit": 3, "io_getevents": 2, "fsync": 6, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
+    "local": {"fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
     "smtp": {"pread64": 3, "connect": 2, "/^writev?$": 20},
     # Says 250.
     "smtpd": {"/^writev?$": 20},

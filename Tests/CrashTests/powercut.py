@@ -104,10 +104,10 @@ class Disks:
                 subprocess.run(["umount", "-l", str(place)], capture_output=True)
 
 
-def logged_files(commit):
-    """The queue files in commit logs that recovery would make files again. The checksums of the records are left to it."""
+def logged_messages(commit):
+    """What recovery would make files again where they are missing: id, directory, file. The checksums of the records are left to it."""
     found = []
-    for path in commit.glob("log.*"):
+    for path in sorted(commit.glob("log.*")):
         log = path.read_bytes()
         headers = [log[at : at + 34] for at in (0, 2048) if log[at : at + 8] == b"MARTLOG\n"]
         if not headers:
@@ -123,7 +123,7 @@ def logged_files(commit):
                 break
             position = start + 68 + int.from_bytes(record[4:8], "little")
             if log[4096 + 8 * index : 4104 + 8 * index] != generation:
-                found.append(log[start + 68 : position])
+                found.append((record[22 : 22 + record[21]].decode(), "hold" if record[20] else "incoming", log[start + 68 : position]))
     return found
 
 
@@ -131,7 +131,7 @@ def queued_messages(queue):
     """The contents of the queue files and submissions in a queue that nobody works on."""
     texts = []
     files = [path.read_bytes() for directory in ("incoming", "deferred", "hold") for path in (queue / directory).iterdir()]
-    for data in files + logged_files(queue / "commit"):
+    for data in files + [data for _, _, data in logged_messages(queue / "commit")]:
         if data[:8] != b"MARTLET\n" or data[-16:-12] != b"\nEND" or int.from_bytes(data[-8:], "little") != len(data):
             continue
         offset = int.from_bytes(data[24:32], "little")
@@ -151,9 +151,12 @@ def queued_messages(queue):
 class PowerCuts:
     """An instance on a disk of its own, its load, and the counts."""
 
-    def __init__(self, directory, seed, kind, cuts_in_one_go=15, preload=None):
+    def __init__(self, directory, seed, kind, cuts_in_one_go=15, preload=None, kills=()):
+        """`kills` are programs that die, one after the other, in the moments before each cut."""
+        self.kills = kills
         self.directory, self.kind, self.cuts_in_one_go, self.preload = directory, kind, cuts_in_one_go, preload
         self.chance = random.Random(f"{seed} {kind}")
+        self.log_size = self.chance.choice([65536, 262144])
         self.disks = Disks(directory)
         self.sinks = []
         self.instance = None
@@ -180,8 +183,8 @@ class PowerCuts:
             main={
                 "maillog_file": self.directory / log, "minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s",
                 "transport_retry_time": "1s", "maximal_queue_lifetime": "1h",
-                # Small, so that they are full again and again.
-                "commit_log_size": "262144",
+                # Small, so that they are full again and again; the smallest are hardly ever not being settled.
+                "commit_log_size": self.log_size,
                 # Of a lock file that was just made the power failure may leave the name alone, and then only its age tells that it is nobody's.
                 "stale_lock_time": "1s",
                 "transport_maps": f"inline:{{remote.test=smtp:[127.0.0.1]:{sink.port}}}",
@@ -222,6 +225,9 @@ class PowerCuts:
             try:
                 for _ in range(min(count, self.cuts_in_one_go)):
                     time.sleep(self.chance.uniform(0.1, 0.7))
+                    for program in self.kills:
+                        self.instance.kill_children(program)
+                        time.sleep(self.chance.uniform(0, 0.3))
                     self.cut(freezes=self.chance.random() < 0.5)
                     count -= 1
                     if deadline is not None and time.monotonic() > deadline:
@@ -229,7 +235,7 @@ class PowerCuts:
             finally:
                 self.load.stop()
             acknowledged, windows, _ = settle(self.instance, self.sink, self.load)
-            assert not windows["D2"] and not windows["D3"] and not windows["D4"], f"more than once although nothing failed: {windows}"
+            assert self.kills or not windows["D2"] and not windows["D3"] and not windows["D4"], f"more than once although nothing failed: {windows}"
             self.acknowledged += acknowledged
 
     def cut(self, freezes):

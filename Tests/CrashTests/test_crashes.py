@@ -82,6 +82,18 @@ def test_no_power_cut_loses_anything(directory, kind):
 
 
 @pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
+def test_no_power_cut_after_deaths_loses_anything(directory):
+    """cleanup dies, its successor finds a log that nobody has; qmgr dies, and learns from the logs; then the power fails."""
+    cuts = PowerCuts(directory, SEED, "ext4", kills=("cleanup", "qmgr"))
+    try:
+        cuts.run(max(1, CUTS // 4))
+        assert cuts.checks > 0
+    finally:
+        print(f"\nseed {SEED}: {cuts.summary()}")
+        cuts.close()
+
+
+@pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))
 def test_a_system_that_does_not_sync_is_found_out(directory):
     """These tests can fail: with a library that makes fsync and fdatasync do nothing, messages that were acknowledged are missing."""
     library = directory / "nosync.so"

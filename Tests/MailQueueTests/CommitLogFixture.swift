@@ -53,7 +53,7 @@ final class CommitLogFixture {
     func leaveLog(with files: [CompletedQueueFile]) throws -> [CommitLogPlace] {
         var log = try acquire()
         defer { log.close() }
-        return try log.append(files)
+        return try log.put(files)
     }
 
     func recover() throws -> [QueueID] {
@@ -83,5 +83,14 @@ final class CommitLogFixture {
     func plant(_ bytes: [UInt8], _ directory: QueueDirectory, _ id: QueueID) throws {
         let file = try FileDescriptor.open(directories.path(directory, id), [.writeOnly, .create, .truncate])
         try file.writeAll(bytes)
+    }
+}
+
+extension CommitLogFile {
+    /// As `append`, and where it was put.
+    mutating func put(_ files: [CompletedQueueFile]) throws(SystemError) -> [CommitLogPlace] {
+        let found = places(for: files)
+        try append(files)
+        return found
     }
 }

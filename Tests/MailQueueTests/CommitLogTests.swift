@@ -49,7 +49,7 @@ import Testing
         }
         let isWhole = [.whole, .wholeInDeferred, .wholeInHold, .wholeInCorrupt].contains(remains)
         let isMissing = !isWhole && !isSettled
-        #expect(try CommitLogRecovery(directories: queue.directories, now: 0).missing() == (isMissing ? [id] : []))
+        #expect(try CommitLogRecovery(directories: queue.directories, now: 0).inspect().missing == (isMissing ? [id] : []))
         #expect(try queue.recover() == (isMissing ? [id] : []))
         if isMissing || isWhole { #expect(try queue.bytes(expected, id) == whole) }
         if remains == .nothing && isSettled { #expect(try queue.bytes(.incoming, id) == nil) }
@@ -76,7 +76,7 @@ import Testing
         for count in [1, 3, 2] {
             // Of sizes with which a batch ends in a page, and at the end of one.
             let files = try (0..<count).map { try queue.write(String(repeating: "x", count: 3000 * $0)) }
-            let places = try log.append(files)
+            let places = try log.put(files)
             #expect(places.map(\.index) == (0..<count).map { UInt32(ids.count + $0) })
             ids += files.map(\.id)
         }
@@ -107,13 +107,13 @@ import Testing
         let queue = try CommitLogFixture()
         var log = try queue.acquire()
         let old = try (0..<3).map { _ in try queue.write() }
-        let places = try log.append(old)
+        let places = try log.put(old)
         try log.settle(queue.directories, now: CommitLogFixture.start)
         #expect(log.isEmpty)
         #expect(try queue.records().isEmpty)
         // Of the same length, so that the old second record stands exactly behind it.
         let new = try queue.write()
-        let place = try log.append([new])[0]
+        let place = try log.put([new])[0]
         #expect(place.index == 0 && place.generation > places[0].generation)
         #expect(try queue.records() == [new.id])
         // A late mark of the old generation does not settle the new record, which has the same slot.
@@ -129,10 +129,10 @@ import Testing
         let queue = try CommitLogFixture()
         var log = try queue.acquire()
         let file = try queue.write()
-        _ = try log.append([file])
+        try log.append([file])
         try Files.unlink(queue.directories.path(.incoming, file.id))
         #expect(try queue.recover().isEmpty)
-        #expect(try CommitLogRecovery(directories: queue.directories, now: 0).missing().isEmpty)
+        #expect(try CommitLogRecovery(directories: queue.directories, now: 0).inspect().missing.isEmpty)
         let second = try queue.acquire()
         #expect(second.number == 1)
         second.close()
@@ -182,7 +182,7 @@ import Testing
         let files = try (0..<20).map { _ in try queue.write(String(repeating: "x", count: 5000)) }
         let fit = log.room(for: files)
         #expect(fit == (65_536 - 8192) / (CommitLogRecordHeader.size + (files[0].bytes?.count ?? 0)))
-        _ = try log.append(Array(files.prefix(fit)))
+        try log.append(Array(files.prefix(fit)))
         #expect(log.room(for: files) == 0)
         #expect(try queue.records() == files.prefix(fit).map(\.id))
         #expect(try Files.status(of: log.path).size == 65_536, "a log does not grow")

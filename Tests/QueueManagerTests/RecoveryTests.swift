@@ -252,3 +252,29 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         #expect(bench.lines.containing("status=").isEmpty)
     }
 }
+
+@Test func aLogThatCannotBeRecoveredIsTriedAgainWithTheNextScan() async throws {
+    try await onBench { bench in
+        try? Files.makeDirectory(bench.directories.commit)
+        let envelope = Envelope(
+            sender: .null, recipients: [EnvelopeRecipient(MailAddress("a@one.test"))], origin: .remoteSMTP, arrival: bench.time.now)
+        let writer = try QueueFileWriter(in: bench.directories.path(.incoming), envelope: envelope, now: bench.time.now, unique: 1)
+        let file = try writer.finish(contentFacts: [])
+        _ = FileDescriptor(owning: file.descriptor)
+        var log = try CommitLogFile.acquire(in: bench.directories, size: 65_536, now: bench.time.now)
+        try log.append([file])
+        log.close()
+        // What stands in its place can be neither read nor replaced.
+        try Files.unlink(file.path)
+        try Files.makeDirectory(file.path)
+        await bench.manager.recover()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.isEmpty)
+        #expect(bench.lines.containing("warning: commit log: ").count == 1)
+        try Files.removeDirectory(file.path)
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.map(\.queueID) == [file.id])
+    }
+}

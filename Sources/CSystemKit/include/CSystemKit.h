@@ -13,8 +13,12 @@ int csk_duplicate_above(int fd, int minimum);            // F_DUPFD_CLOEXEC
 int csk_set_nonblocking(int fd, int on);
 int csk_set_close_on_exec(int fd, int on);
 int csk_start_writeback(int fd);                         // sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file
-// fdatasync of all at the same time; `results` gets 0 or an errno for each. -1: cannot be done so (fewer than two, or no asynchronous I/O here).
-int csk_fdatasync_all(const int *fds, size_t count, int *results);
+// Starts fdatasync of the first `data_count` and fsync of the others, all at the same time; how many are under way then. The others were done one by
+// one: nothing may be under way before in this thread, and at most CSK_SYNC_LIMIT at a time. Each that ends adds to the eventfd `event`, if there is one.
+enum { CSK_SYNC_LIMIT = 256 };
+size_t csk_sync_start(const int *fds, size_t data_count, size_t count, int event, int *results);
+void csk_sync_collect(int *results);                     // waits for them; `results`, the same as before, has 0 or an errno for each then
+int csk_event(void);                                     // eventfd(2), not blocking
 int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
 int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
 ssize_t csk_directory_records(int fd, void *buffer, size_t size);   // getdents64

@@ -1,0 +1,77 @@
+// What cleanup does with commit logs beside writing them: what qmgr is told, and what becomes of a batch when the log fails.
+
+import MailIPC
+import MailLog
+import MailModel
+import MailQueue
+import NIOCore
+import ServiceKit
+import SystemKit
+import Testing
+
+@testable import Cleanup
+
+@ServiceActor
+@Suite(.timeLimit(.minutes(1)))
+struct CommitLogsTests {
+    /// A batch that the log did not take is synced file by file. Its records may have come to the disk all the same, so qmgr is told of them.
+    @Test func aBatchThatTheLogDoesNotTakeHasItsPlacesAllTheSame() throws {
+        let root = "/tmp/martlet-commit-work-test-\(UInt64.random(in: 0..<UInt64.max))"
+        let directories = QueueDirectories(root: root)
+        try Files.makeDirectory(root)
+        for name in ["incoming", "deferred", "hold", "corrupt", "commit"] { try Files.makeDirectory("\(root)/\(name)") }
+        let log = try CommitLogFile.acquire(in: directories, size: 65_536, now: 1)
+        let files = try (1...3).map { number in
+            let writer = try QueueFileWriter(
+                in: directories.path(.incoming), envelope: envelope("matt@example.org"), now: Int64(number), unique: 1)
+            // The last one is not kept for a log.
+            try writer.append([UInt8](repeating: 65, count: number == 3 ? 100_000 : 100))
+            return try writer.finish(contentFacts: [])
+        }
+        try Files.unlink(log.path)
+        let work = CommitWork.run(files, log)
+        #expect(work.logProblem != nil)
+        let places = try work.outcomes.map { try $0.get() }
+        #expect(places.map { $0?.index } == [0, 1, nil])
+        for file in files { #expect(try Files.exists(file.path)) }
+        log.close()
+        for name in ["incoming", "deferred", "hold", "corrupt", "commit"] {
+            for entry in try Files.directoryEntries("\(root)/\(name)") { try Files.unlink("\(root)/\(name)/\(entry)") }
+            try Files.removeDirectory("\(root)/\(name)")
+        }
+        try Files.removeDirectory(root)
+    }
+
+    /// qmgr has to know where a held message stands, because it is qmgr that removes it.
+    @Test(arguments: [false, true]) func qmgrIsToldOfEachMessage(isHeld: Bool) async throws {
+        let queue = try QueueFixture()
+        let listener = try Sockets.listenUnix(path: "\(queue.root)/public/qmgr")
+        try listener.setNonBlocking(true)
+        var given = envelope("matt@example.org")
+        given.isHeld = isHeld
+        let id = try await queue.queue(given, "Subject: x\r\n\r\nhello\r\n")
+        var accepted: Int32 = -1
+        while accepted < 0 {
+            if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
+        }
+        // Read by the notifier's preamble: it is this very loop that writes it.
+        var side: Int32?
+        while side == nil {
+            await Task.yield()
+            side = IPCPreambleReader.read(from: accepted, patience: 0)
+        }
+        var told: [QueueID] = []
+        let server = try await IPCConnection.serve(
+            descriptor: accepted, sideChannel: try #require(side), protocol: .queueManager, capacity: 10
+        ) { stream in
+            ServiceActor.start {
+                while let frame = try? await stream.receive(deadline: .now() + .seconds(30)) {
+                    if let notice = try? ArrivalNotice(decoding: frame.payload[...]) { told.append(notice.queueID) }
+                }
+            }
+        }
+        while told.isEmpty { await Task.yield() }
+        #expect(told == [id])
+        server.close(.broken("done"))
+    }
+}

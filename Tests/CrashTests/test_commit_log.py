@@ -1,0 +1,181 @@
+"""Commit logs after everything died: what a power failure took of the files is made by hand here, so that each case comes about.
+
+A power failure may take any file that is in a log only; nothing else is touched. The transports are deferred, so that mail stays in the queue
+until it is looked at.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import smtplib
+import subprocess
+import threading
+
+import pytest
+
+from breakage import Breakage, Scripts
+from harness import BIN, Instance, wait_until
+from load import start
+from powercut import logged_messages
+
+MESSAGE = "From: phil@sender.test\r\nTo: anna@sender.test\r\nSubject: {0}\r\n\r\n{0}\r\n"
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+
+class Logged:
+    """An instance with acknowledged mail in a commit log, and everything dead."""
+
+    def __init__(self, directory):
+        self.scripts = Scripts(directory)
+        self.one = Instance(
+            directory / "one", "mail.sender.test", users=["phil", "anna"],
+            main={
+                "daemon_directory": self.scripts.path, "command_directory": self.scripts.path, "commit_log_size": "262144", "defer_transports": "local",
+                "service_throttle_time": "1s", "minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s",
+            },
+        )
+        self.acknowledged = []
+        self.lock = threading.Lock()
+        start(self.one)
+        # The log is made when two messages come at a time; a message is in it for five seconds at most.
+        wait_until(lambda: self._send(4, 4) or len(self.logged()) >= 12, "messages are in a log", 60, self.one.explain)
+        self.kill()
+
+    def _send(self, connections, each):
+        def run(number):
+            with smtplib.SMTP("127.0.0.1", self.one.port, timeout=60) as client:
+                for _ in range(each):
+                    with self.lock:
+                        subject = f"s{len(self.acknowledged)}"
+                        self.acknowledged.append(subject)
+                    client.sendmail("phil@sender.test", ["anna@sender.test"], MESSAGE.format(subject))
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def logged(self):
+        return logged_messages(self.one.queue / "commit")
+
+    def kill(self):
+        os.kill(self.one.process.pid, signal.SIGSTOP)
+        processes = [*self.one.children(), self.one.process.pid]
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in processes:
+                try:
+                    os.kill(pid, sig)
+                except ProcessLookupError:
+                    pass
+        self.one.process.wait()
+
+    def paths(self, message_id):
+        return [path for path in (self.one.queue / name / message_id for name in ("incoming", "deferred", "hold")) if path.exists()]
+
+    def lose_files(self, keeps=0):
+        """What a power failure may do to files that were not synced: they are gone, or cut."""
+        for message_id, _, _ in self.logged():
+            for path in self.paths(message_id):
+                if keeps:
+                    os.truncate(path, keeps)
+                else:
+                    path.unlink()
+
+    def start(self):
+        start(self.one, keeps_ports=True)
+
+    def deliver(self):
+        """Everything acknowledged is delivered, whatever was tried before."""
+        self.kill()
+        self.one.set(defer_transports="")
+        self.start()
+        self.one.martlet("queue", "release", "ALL")
+        self.one.martlet("flush")
+        wait_until(lambda: len({m["Subject"] for m in self.one.messages("anna")}) >= len(self.acknowledged), "all is delivered", 60, self.one.explain)
+        assert sorted({m["Subject"] for m in self.one.messages("anna")}) == sorted(self.acknowledged)
+
+
+@pytest.fixture
+def logged(directory):
+    made = Logged(directory)
+    yield made
+    made.one.stop()
+
+
+# The calls of a recovery, in order: the turn, files made again, synced, their names synced, the header.
+CALLS = {"flock": (1, 2, 3), "/^rename": (1, 5), "io_submit": (1,), "io_getevents": (1,), "fsync": (1, 3), "pwrite64": (1,), "fdatasync": (1,)}
+
+
+@needs_strace
+@pytest.mark.parametrize("keeps", [0, 100], ids=["gone", "cut"])
+@pytest.mark.parametrize("program", ["qmgr", "cleanup"])
+def test_recovery_may_die_at_each_of_its_calls(logged, program, keeps):
+    happened = []
+    for call, number in [(call, number) for call, numbers in CALLS.items() for number in numbers]:
+        if not logged.logged():
+            break
+        logged.lose_files(keeps)
+        breakage = Breakage(program, call, "KILL", number)
+        logged.scripts.give(breakage)
+        lock = None
+        if program == "cleanup":
+            # Without its lock there is no queue manager, which would be there first.
+            lock = os.open(logged.one.queue / "incoming", os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        logged.start()
+        if program == "cleanup":
+            try:
+                # Wakes cleanup; whether it answers does not matter.
+                with smtplib.SMTP("127.0.0.1", logged.one.port, timeout=5) as client:
+                    client.sendmail("phil@sender.test", ["nobody@sender.test"], "x")
+            except (smtplib.SMTPException, OSError):
+                pass
+        try:
+            wait_until(lambda: logged.scripts.has_happened(breakage) or not logged.logged(), str(breakage), 10)
+        except AssertionError:
+            pass
+        logged.kill()
+        if lock is not None:
+            os.close(lock)
+        if logged.scripts.withdraw(breakage):
+            happened.append(f"{call} {number}")
+    print(f"\n{program} died at {happened}")
+    assert len(happened) >= 5, happened
+    logged.deliver()
+
+
+def test_what_was_held_and_released_in_a_log_comes_back(logged):
+    """Names that moved are durable or not; a torn file in `hold` is made whole there."""
+    logged.start()
+    logged.one.martlet("queue", "hold", "ALL", check=0)
+    logged.kill()
+    held = [message_id for message_id, _, _ in logged.logged() if (logged.one.queue / "hold" / message_id).exists()]
+    if not held:
+        pytest.skip("the recovery has emptied the log")
+    logged.lose_files(keeps=200)
+    logged.start()
+    wait_until(lambda: not logged.logged(), "the log is recovered", 20, logged.one.explain)
+    for message_id in held:
+        assert [path.parent.name for path in logged.paths(message_id)] == ["hold"]
+    logged.deliver()
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["files-there", "files-lost"])
+def test_what_is_deleted_while_stopped_after_a_kill_does_not_come_back(logged, is_lost):
+    if is_lost:
+        logged.lose_files()
+    link = logged.one.base / "postsuper"
+    link.symlink_to(BIN / "martlet")
+    result = subprocess.run([link, "-c", logged.one.config, "-d", "ALL"], capture_output=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert b"warning" not in result.stderr
+    assert f"Deleted: {len(logged.acknowledged)} messages".encode() in result.stdout + result.stderr
+    logged.one.set(defer_transports="")
+    logged.start()
+    # A later message is the proof that the queue was looked at.
+    logged.one.send("phil@sender.test", ["anna@sender.test"], MESSAGE.format("later"))
+    assert [m["Subject"] for m in logged.one.wait_for_mail("anna", 1)] == ["later"]
+    assert "recovered from the commit log" not in logged.one.log()
