@@ -1,4 +1,4 @@
-// Finding CR and LF in long stretches of mail, eight bytes at a time.
+// Finding CR and LF in long stretches of mail: plain text sixteen bytes at a time, the rest eight.
 //
 // Every byte of every message passes here once; a byte-wise loop over array slices would dominate the processor time of a receiver.
 
@@ -7,12 +7,23 @@ public enum ByteScanner {
     @usableFromInline static let ones: UInt64 = 0x0101_0101_0101_0101
     @usableFromInline static let highs: UInt64 = 0x8080_8080_8080_8080
 
+    /// Not zero where a byte is below 14 or above 127, among which CR and LF are.
+    @inlinable
+    @inline(__always)
+    static func unusual(_ word: UInt64) -> UInt64 { ((word &- ones &* 0x0E) | word) & highs }
+
     /// The index of the first CR or LF at or after `start`, or `end` where there is none. `start <= end <= bytes.count` is the caller's.
     @inlinable
     @inline(__always)
     public static func firstLineBreak(_ bytes: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
         var index = start
-        // Proof of bounds: index + 8 <= end <= bytes.count before each load.
+        // Proof of bounds: index + 16 <= end, and index + 8 <= end, <= bytes.count before each load.
+        while index + 16 <= end {
+            let first = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            let second = bytes.loadUnaligned(fromByteOffset: index + 8, as: UInt64.self)
+            guard (unusual(first) | unusual(second)) == 0 else { break }
+            index += 16
+        }
         while index + 8 <= end {
             let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
             let carriageReturns = word ^ (ones &* 0x0D)

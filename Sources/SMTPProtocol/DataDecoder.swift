@@ -110,7 +110,8 @@ public struct DataDecoder: Hashable, Sendable {
                     runStart = index
                 } else if index + 1 < end && bytes[index + 1] == 0x0A {
                     index += 2
-                    state = .lineStart(strict: true)
+                    // Most lines: what follows begins with no dot, and is text like this.
+                    if index == end || bytes[index] == UInt8(ascii: ".") { state = .lineStart(strict: true) }
                 } else {
                     append(bytes, runStart, index, to: &output)
                     index += 1
