@@ -64,7 +64,7 @@ enum PostsuperCommand {
 /// The queue as this command reaches it.
 private enum AdministeredQueue {
     case running(QueueClient, QueueDirectories)
-    case stopped(QueueLock, QueueDirectories)
+    case stopped(QueueLock, StoppedQueue)
     /// There is none yet.
     case empty
 
@@ -76,7 +76,7 @@ private enum AdministeredQueue {
                 for problem in try CommitLogRecovery(directories: directories, now: SystemClock.now()).run().problems {
                     Diagnostics.warning("\(problem): what is in this commit log may come back")
                 }
-                self = .stopped(lock, directories)
+                self = .stopped(lock, StoppedQueue(directories))
                 return
             case .needless:
                 self = .empty
@@ -106,8 +106,8 @@ private enum AdministeredQueue {
                     return true
                 }
                 return try client.send(QueueCommand(verb, .message(id))) > 0
-            case .stopped(_, let directories):
-                return StoppedQueue(directories: directories).perform(verb, id, in: StoppedQueue.directories(places))
+            case .stopped(_, let stopped):
+                return stopped.perform(verb, id, in: StoppedQueue.directories(places))
             }
         } catch {
             throw ClassicFailure("the queue manager did not do it: \(error)")
@@ -128,11 +128,10 @@ private enum AdministeredQueue {
                 if places.isEmpty { return try count + client.send(QueueCommand(verb, .all)) }
                 for id in try ids(client, directories, places) where try client.send(QueueCommand(verb, .message(id))) > 0 { count += 1 }
                 return count
-            case .stopped(_, let directories):
-                let stopped = StoppedQueue(directories: directories)
+            case .stopped(_, let stopped):
                 var count = 0
                 for directory in StoppedQueue.directories(places) {
-                    for id in ((try? directories.ids(in: directory)) ?? []).sorted()
+                    for id in ((try? stopped.directories.ids(in: directory)) ?? []).sorted()
                     where stopped.perform(verb, id, in: [directory]) { count += 1 }
                 }
                 return count
@@ -152,7 +151,8 @@ private enum AdministeredQueue {
 
     /// Puts the files in order, where nobody is at work on them.
     func repair(_ main: Configuration, _ session: ClassicSession) {
-        guard case .stopped(_, let directories) = self, let owners = try? QueueLayout.owners(main) else { return }
+        guard case .stopped(_, let stopped) = self, let owners = try? QueueLayout.owners(main) else { return }
+        let directories = stopped.directories
         var check = QueueCheck(
             directories: directories, owners: owners, now: SystemClock.now(),
             maximalLifetime: Int64(main[Parameters.maximalQueueLifetime]) * 1_000_000, messageSizeLimit: main[Parameters.messageSizeLimit])
@@ -167,8 +167,16 @@ private enum AdministeredQueue {
 }
 
 /// Orders carried out on the files. The caller holds the queue manager's lock.
-private struct StoppedQueue {
+private final class StoppedQueue {
     let directories: QueueDirectories
+    /// Of a cleanup that has not ended yet; all other logs are empty.
+    private var marks: CommitLogMarks
+
+    init(_ directories: QueueDirectories) {
+        self.directories = directories
+        marks = CommitLogMarks(directories: directories)
+        for problem in marks.learn() { Diagnostics.warning(problem) }
+    }
 
     /// The directories that Postfix's names stand for; active messages are in `incoming` or `deferred` here. In `maildrop` only deleting is
     /// possible.
@@ -181,6 +189,7 @@ private struct StoppedQueue {
             do throws(SystemError) {
                 switch (verb, place) {
                 case (.delete, _):
+                    try marks.settle(id)
                     try Files.unlink(directories.path(place, id))
                     if place != .maildrop {
                         for log in [QueueDirectory.bounce, .defer, .trace] { try? Files.unlink(directories.path(log, id)) }

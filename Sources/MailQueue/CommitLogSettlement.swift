@@ -28,8 +28,9 @@ struct CommitLogSettlement {
             for descriptor in open { _ = FileDescriptor(owning: descriptor) }
             open = []
         }
-        for entry in entries where try !reader.isSettled(entry.index) {
-            // One that is nowhere was removed: by qmgr a moment ago, or by an administrator's hand.
+        for entry in entries {
+            // One that is nowhere was removed: by qmgr, or by an administrator's hand. One that is settled may be there all the same: qmgr died
+            // before the removal, and its successor finds the message.
             guard let descriptor = try openFile(entry, [.readOnly, .noFollow]) else { continue }
             open.append(descriptor)
             if open.count == CommitLogSettlement.batch { try synchronize() }
