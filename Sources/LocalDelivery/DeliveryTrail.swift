@@ -8,6 +8,10 @@ struct DeliveryTrail: Sendable {
 
     /// How much of a message may be header for this purpose; what lies beyond is not looked at.
     static let headerLimit = 256 << 10
+    /// Where most headers end.
+    static let usualSize = 16 << 10
+    /// Whether the end of the header was seen.
+    private(set) var isWhole = false
 
     /// - Parameter start: the first octets of the content, up to ``headerLimit``.
     init(contentStart start: [UInt8]) {
@@ -17,7 +21,10 @@ struct DeliveryTrail: Sendable {
             let lineEnd = start[lineStart...].firstIndex(of: UInt8(ascii: "\n")) ?? start.count
             var line = start[lineStart..<lineEnd]
             if line.last == UInt8(ascii: "\r") { line.removeLast() }
-            if line.isEmpty { break }
+            if line.isEmpty {
+                isWhole = lineEnd < start.count
+                break
+            }
             if line.count > name.count, ASCII.equalsIgnoringCase(line.prefix(name.count), name) {
                 visited.insert(DeliveryTrail.key(ExpansionItem.trimmed(line.dropFirst(name.count))))
             }

@@ -67,7 +67,10 @@ final class LocalDeliverer {
     /// Makes the deliveries, those into Maildirs up to the commit of the batch.
     func run() {
         do throws(SystemError) {
-            trail = DeliveryTrail(contentStart: try content.start(upTo: DeliveryTrail.headerLimit))
+            trail = DeliveryTrail(contentStart: try content.start(upTo: DeliveryTrail.usualSize))
+            if !trail.isWhole && content.length > DeliveryTrail.usualSize {
+                trail = DeliveryTrail(contentStart: try content.start(upTo: DeliveryTrail.headerLimit))
+            }
         } catch {
             outcomes = message.envelope.recipients.map { recipient in
                 let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "\(error)", relay: "local")

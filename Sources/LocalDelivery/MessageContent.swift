@@ -15,7 +15,8 @@ struct MessageContent: ~Copyable {
     /// All of a small message: it is read once, for its fields and for each place that it goes to.
     private let whole: [UInt8]?
 
-    private static let pieceSize = 256 << 10
+    /// Larger ones are memory that the kernel maps and clears anew for each piece: a fifth of the time for 1 MB.
+    private static let pieceSize = 64 << 10
     private static let smallSize = 32 << 10
 
     init(file: consuming FileDescriptor, offset: UInt64, length: UInt64) throws(SystemError) {
@@ -76,12 +77,12 @@ struct MessageContent: ~Copyable {
         pending.reserveCapacity(min(length, MessageContent.pieceSize) + header.count + 1024)
         try forEachPiece { piece throws(SystemError) in
             converter.feed(piece, into: &pending)
-            if pending.count >= MessageContent.pieceSize {
+            if pending.count >= MessageContent.pieceSize / 2 {
                 try body(pending)
                 pending.removeAll(keepingCapacity: true)
             }
         }
         pending += converter.finish()
-        try body(pending)
+        if !pending.isEmpty { try body(pending) }
     }
 }

@@ -193,6 +193,30 @@ private func isDelivered(_ outcome: RecipientOutcome?) -> Bool {
         #expect(test.log.count < 2000)
     }
 
+    @Test(arguments: [0, 100, 1000, 4000]) func loopIsSeenBehindOtherFields(fields: Int) throws {
+        let test = try TestSurroundings()
+        test.aliases["bob"] = "\(test.directory)/files/Maildir/"
+        let others = String(repeating: "X-Field: of forty-eight octets, to fill the header\r\n", count: fields)
+        let outcome = try test.deliver("bob", content: others + "Delivered-To: bob@x\r\n\r\nhello\r\n")
+        #expect(outcome.first?.reason == "mail forwarding loop for bob@x")
+        let body = try test.deliver("bob", content: others + "\r\nDelivered-To: bob@x\r\n\r\n")
+        #expect(isDelivered(body.first))
+    }
+
+    /// Content is taken in pieces, whose borders must not show; the sizes are around those of the pieces.
+    @Test(arguments: [1, 32 << 10, (32 << 10) + 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 128 << 10, 300_001])
+    func everyPieceArrives(size: Int) throws {
+        let test = try TestSurroundings()
+        test.aliases["bob"] = "\(test.directory)/files/Maildir/"
+        var content = (0..<size / 16).map { "line \(1_000_000 + $0)..\r\n" }.joined()
+        content += String(repeating: "x", count: size - content.utf8.count)
+        #expect(isDelivered(try test.deliver("bob", content: content).first))
+        let stored = try #require(try test.maildir("files/Maildir").first)
+        var expected = content.replacing("\r\n", with: "\n")
+        if !expected.hasSuffix("\n") { expected += "\n" }
+        #expect(stored == "Return-Path: <bob@sender>\nX-Original-To: bob@x\nDelivered-To: bob@x\n" + expected)
+    }
+
     @Test func deliveredToLoop() throws {
         let test = try TestSurroundings()
         try test.addUser("bob")
