@@ -30,8 +30,10 @@ struct CommitLogSettlement {
         }
         for entry in entries {
             // One that is nowhere was removed: by qmgr, or by an administrator's hand. One that is settled may be there all the same: qmgr died
-            // before the removal, and its successor finds the message.
-            guard let descriptor = try openFile(entry, [.readOnly, .noFollow]) else { continue }
+            // before the removal, and its successor finds the message. Most are not, and one look costs as much as a sixth of making the file:
+            // it is for `incoming`. In `deferred` such a file may be torn by a power failure; its message was done.
+            let isSettled = try reader.isSettled(entry.index)
+            guard let descriptor = try isSettled ? openFile(entry, in: .incoming) : findFile(entry, [.readOnly, .noFollow]) else { continue }
             open.append(descriptor)
             if open.count == CommitLogSettlement.batch { try synchronize() }
         }
@@ -44,7 +46,7 @@ struct CommitLogSettlement {
         try reader.forEach(
             { (record) throws(any Error) in
                 guard try !reader.isSettled(record.header.index),
-                    let descriptor = try openFile(record.header, [.readWrite, .noFollow])
+                    let descriptor = try findFile(record.header, [.readWrite, .noFollow])
                 else { return }
                 let file = FileDescriptor(owning: descriptor)
                 var start = 0
@@ -65,15 +67,22 @@ struct CommitLogSettlement {
         }
     }
 
-    private func openFile(_ entry: CommitLogRecordHeader, _ flags: OpenFlags) throws -> Int32? {
+    private func openFile(
+        _ entry: CommitLogRecordHeader, in directory: QueueDirectory, _ flags: OpenFlags = [.readOnly, .noFollow]
+    ) throws(SystemError) -> Int32? {
+        do throws(SystemError) {
+            // What is written through one descriptor is synced through any.
+            return try FileDescriptor.open(directories.path(directory, entry.id), flags).release()
+        } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
+    }
+
+    private func findFile(_ entry: CommitLogRecordHeader, _ flags: OpenFlags) throws -> Int32? {
         for _ in 0..<CommitLogSettlement.searches {
             for directory in CommitLogSettlement.places {
-                do throws(SystemError) {
-                    // What is written through one descriptor is synced through any.
-                    return try FileDescriptor.open(directories.path(directory, entry.id), flags).release()
-                } catch {
-                    if !error.isNotFound { throw error }
-                }
+                if let found = try openFile(entry, in: directory, flags) { return found }
             }
             if try reader.isSettled(entry.index) { return nil }
         }
