@@ -33,7 +33,9 @@ struct CommitLogSettlement {
             // before the removal, and its successor finds the message. Most are not, and one look costs as much as a sixth of making the file:
             // it is for `incoming`. In `deferred` such a file may be torn by a power failure; its message was done.
             let isSettled = try reader.isSettled(entry.index)
-            guard let descriptor = try isSettled ? openFile(entry, in: .incoming) : findFile(entry, [.readOnly, .noFollow]) else { continue }
+            guard let descriptor = try isSettled ? openFile(entry, in: .incoming) : findFile(entry, [.readOnly, .noFollow]) else {
+                continue
+            }
             open.append(descriptor)
             if open.count == CommitLogSettlement.batch { try synchronize() }
         }
