@@ -20,6 +20,16 @@ int csk_duplicate_above(int fd, int minimum) {
     return copy < 0 ? -errno : copy;
 }
 
+// Locks of the open file description: they go with its last descriptor, and two descriptions of one process exclude each other.
+static int csk_range(int fd, int64_t start, int64_t length, short type) {
+    struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+    return fcntl(fd, F_OFD_SETLKW, &range) < 0 ? -errno : 0;
+}
+
+int csk_lock_range(int fd, int64_t start, int64_t length) { return csk_range(fd, start, length, F_WRLCK); }
+
+int csk_unlock_range(int fd, int64_t start, int64_t length) { return csk_range(fd, start, length, F_UNLCK); }
+
 int csk_set_nonblocking(int fd, int on) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;

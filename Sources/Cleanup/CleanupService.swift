@@ -1,6 +1,6 @@
 // cleanup: the only door into the queue.
 //
-// Each stream is one message or one question about a recipient. A message becomes one file, is committed with others, is announced to qmgr,
+// Each stream is one message or one question about a recipient. A message is committed with others, to a log or as a file, is announced to qmgr,
 // and only then acknowledged (DESIGN.md, section 1.1). Whatever goes wrong before that leaves nothing and is told with 4xx or 5xx.
 // Security: runs as the mail owner, outside any jail, and trusts no byte of content or envelope; sizes and counts are bounded.
 // Limits: no header_checks, body_checks or milters yet.
@@ -105,12 +105,7 @@ final class CleanupService {
         lastTime = max(now, lastTime + 1)
         // smtpd may be taken over, and every program after this one calculates with this time.
         envelope.arrival = min(max(envelope.arrival, 0), now)
-        let writer: QueueFileWriter
-        do {
-            writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: lastTime, unique: unique)
-        } catch {
-            return refusal(for: error)
-        }
+        let writer = QueueFileWriter(in: directories.path(directory), envelope: envelope, now: lastTime, unique: unique)
         let seconds = now / 1_000_000
         let offset = SystemClock.localOffset(at: seconds)
         let date = RFC5322Date(seconds: seconds, offset: offset).text(zoneName: offset == 0 ? "UTC" : nil)
@@ -125,9 +120,9 @@ final class CleanupService {
         } catch {
             return refusal(for: error)
         }
-        let place: CommitLogPlace?
+        let durable: GroupCommitter.Durable
         switch await committer.commit(file) {
-        case .success(let found): place = found
+        case .success(let found): durable = found
         case .failure(let error): return refusal(for: error)
         }
         announcement?.write(to: log, file.id)
@@ -143,7 +138,7 @@ final class CleanupService {
         notifier.announce(
             ArrivalNotice(
                 queueID: file.id, envelope: envelope, contentFacts: file.header.contentFacts, contentOffset: file.header.contentOffset,
-                contentLength: file.header.contentLength, place: place))
+                contentLength: file.header.contentLength, place: durable.place, isFile: durable.isFile))
         return .queued(file.id)
     }
 

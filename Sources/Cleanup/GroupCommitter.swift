@@ -1,7 +1,7 @@
 // Group commit: while one batch of files is being made durable the next one gathers (DESIGN.md, section 4).
 //
 // The syncing happens on a pool of one thread; order and reasons are in MailQueue: a batch goes into a commit log where there is one (CommitLogFile), and
-// what does not, is synced file by file (QueueCommit). A file whose commit failed is removed and its submitter is told to try again: it was never
+// what does not, becomes a file and is synced (QueueCommit). A file whose commit failed is removed and its submitter is told to try again: it was never
 // acknowledged.
 
 import MailIPC
@@ -14,8 +14,14 @@ import SystemKit
 
 @ServiceActor
 final class GroupCommitter {
-    /// Where a durable message stands in a commit log, if it does; or why it is not durable.
-    typealias Outcome = Result<CommitLogPlace?, SystemError>
+    /// Where a durable message is.
+    struct Durable: Hashable, Sendable {
+        /// Its record in a commit log; nil where it has none.
+        var place: CommitLogPlace?
+        var isFile: Bool
+    }
+    /// Or why a message is not durable.
+    typealias Outcome = Result<Durable, SystemError>
 
     private struct Waiting {
         let file: CompletedQueueFile
@@ -83,7 +89,8 @@ struct CommitWork: Sendable {
     /// Why the log is not to be written to any more.
     var logProblem: SystemError?
 
-    static func run(_ files: [CompletedQueueFile], _ log: CommitLogFile?) -> CommitWork {
+    static func run(_ completed: [CompletedQueueFile], _ log: CommitLogFile?) -> CommitWork {
+        var files = completed
         let unknown = SystemError(errno: 5, operation: "commit", object: "")
         var work = CommitWork(outcomes: files.map { _ in .failure(unknown) }, log: log)
         var rest = Array(files.indices)
@@ -96,7 +103,7 @@ struct CommitWork: Sendable {
             do throws(SystemError) {
                 if !taken.isEmpty {
                     try open.append(taken.map { files[$0] })
-                    for index in taken { work.outcomes[index] = .success(places[index]) }
+                    for index in taken { work.outcomes[index] = .success(.init(place: places[index], isFile: files[index].isFile)) }
                     rest.removeAll { taken.contains($0) }
                 }
             } catch {
@@ -104,20 +111,31 @@ struct CommitWork: Sendable {
             }
             work.log = open
         }
+        work.makeFiles(rest, of: &files)
         for directory in Set(rest.map { files[$0].path.directoryPart }) {
-            let indices = rest.filter { files[$0].path.directoryPart == directory }
+            let indices = rest.filter { files[$0].path.directoryPart == directory && files[$0].isFile }
             let errors = QueueCommit.commit(indices.map { files[$0] }, directory: directory)
             // What the log did not take may be in it all the same.
-            for (index, error) in zip(indices, errors) { work.outcomes[index] = error.map { .failure($0) } ?? .success(places[index]) }
+            for (index, error) in zip(indices, errors) {
+                work.outcomes[index] = error.map { .failure($0) } ?? .success(.init(place: places[index], isFile: true))
+            }
         }
-        for (index, file) in files.enumerated() {
+        for index in files.indices {
             // Removal may fail on a sick disk; the file is then found by the scan, which may deliver it although its client was told to
             // try again: twice, not zero times.
-            if case .failure = work.outcomes[index] { try? Files.unlink(file.path) }
-            // Lets go of the file and its lock.
-            _ = FileDescriptor(owning: file.descriptor)
+            if case .failure = work.outcomes[index], files[index].isFile { try? Files.unlink(files[index].path) }
+            files[index].close()
+        }
+        if work.logProblem != nil {
+            work.log?.disown(places.keys.map { (files[$0].id, (try? work.outcomes[$0].get()) != nil) })
         }
         return work
+    }
+
+    private mutating func makeFiles(_ indices: [Int], of files: inout [CompletedQueueFile]) {
+        for index in indices {
+            do throws(SystemError) { try files[index].makeFile() } catch { outcomes[index] = .failure(error) }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 // A recipient that another delivery agent gets (`mailbox_transport`, `fallback_transport`): `local` asks it as qmgr would, over the delivery
-// protocol, and passes the descriptor of the queue file on (deliver_pass.c of Postfix).
+// protocol, and passes the content, or the descriptor of the queue file, on (deliver_pass.c of Postfix).
 //
 // The other agent writes the log line of the recipient. Whatever goes wrong on the way defers.
 // Security: the transport's name is the administrator's. The other agent gets what qmgr gave to us, and no more.
@@ -53,12 +53,12 @@ struct HandOffClient {
             queueID: request.queueID, transport: name,
             nextHop: handOff.target.nextHop.isEmpty ? request.nextHop : handOff.target.nextHop, envelope: envelope,
             contentFacts: request.contentFacts, contentOffset: request.contentOffset, contentLength: request.contentLength,
-            activated: request.activated)
+            activated: request.activated, content: request.content)
         do {
             let connection = try BlockingIPCConnection.connect(path: socket(name), protocol: .delivery)
             connection.timeout = timeout
             let stream = connection.open()
-            try connection.send(descriptor: content.descriptor, stream: stream)
+            if let descriptor = content.descriptor { try connection.send(descriptor: descriptor, stream: stream) }
             try connection.send(DeliveryFrame.deliver, passed.encoded, stream: stream)
             while let frame = try connection.receive() {
                 if frame.stream == stream, frame.type == DeliveryFrame.busy {

@@ -52,7 +52,7 @@ final class LocalAgent {
     /// Makes the deliveries of one request; those into Maildirs become durable with `batch`.
     ///
     /// - Parameters:
-    ///   - descriptor: the queue file; it is closed with the deliverer. nil where none was passed.
+    ///   - descriptor: the queue file; it is closed with the deliverer. nil where none was passed, or the content is in the request.
     ///   - beforeLongWork: called before anything that may take long.
     func prepare(
         _ request: DeliveryRequest, descriptor: Int32?, batch: MaildirBatch, beforeLongWork: @escaping () -> Void
@@ -62,9 +62,13 @@ final class LocalAgent {
             queueID: request.queueID, envelope: request.envelope, activated: request.activated, received: received)
         let content: MessageContent
         do throws(SystemError) {
-            guard let descriptor else { throw SystemError(errno: 9, operation: "receive", object: "the queue file") }
-            content = try MessageContent(
-                file: FileDescriptor(owning: descriptor), offset: request.contentOffset, length: request.contentLength)
+            if let bytes = request.content {
+                content = MessageContent(bytes)
+            } else {
+                guard let descriptor else { throw SystemError(errno: 9, operation: "receive", object: "the queue file") }
+                content = try MessageContent(
+                    file: FileDescriptor(owning: descriptor), offset: request.contentOffset, length: request.contentLength)
+            }
         } catch {
             log.warning("\(request.queueID): \(error)")
             let outcome = RecipientOutcome(.deferred, EnhancedStatusCode(4, 3, 0), "cannot read the message", relay: "local")

@@ -1,16 +1,17 @@
-// The content of the message under delivery: a part of the queue file, through the descriptor that qmgr passed.
+// The content of the message under delivery: what came with the request, or a part of the queue file, through the descriptor that qmgr passed.
 
 import SystemKit
 
 /// A message's content, read where it stands.
 struct MessageContent: ~Copyable {
-    private let file: FileDescriptor
+    /// -1 where the content came with the request.
+    private let rawFile: Int32
     private let offset: Int64
     /// Octets.
     let length: Int
 
-    /// The queue file, for an agent that gets the message from here.
-    var descriptor: Int32 { file.rawValue }
+    /// The queue file, for an agent that gets the message from here; nil where there is none.
+    var descriptor: Int32? { rawFile < 0 ? nil : rawFile }
 
     /// All of a small message: it is read once, for its fields and for each place that it goes to.
     private let whole: [UInt8]?
@@ -25,10 +26,28 @@ struct MessageContent: ~Copyable {
         }
         // What cannot be read is read again when it is wanted, and the error is thrown there.
         whole = length <= MessageContent.smallSize ? try? MessageContent.read(file, offset, length) : nil
-        self.file = file
+        rawFile = file.release()
         self.offset = offset
         self.length = length
     }
+
+    /// The content of a request.
+    init(_ content: [UInt8]) {
+        whole = content
+        rawFile = -1
+        offset = 0
+        length = content.count
+    }
+
+    /// Reads what there is at a place of the content.
+    private func read(upTo count: Int, at position: Int) throws(SystemError) -> [UInt8] {
+        guard rawFile >= 0 else { return Array((whole ?? [])[position..<(position + count)]) }
+        let piece = try FileDescriptor.borrowing(rawFile) { file throws(SystemError) in try file.pread(upTo: count, at: offset + Int64(position)) }
+        guard !piece.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "the queue file: it is too short") }
+        return piece
+    }
+
+    deinit { if rawFile >= 0 { _ = FileDescriptor(owning: rawFile) } }
 
     private static func read(_ file: borrowing FileDescriptor, _ offset: Int64, _ count: Int) throws(SystemError) -> [UInt8] {
         var out: [UInt8] = []
@@ -44,7 +63,9 @@ struct MessageContent: ~Copyable {
     /// At most `count` octets from the start.
     func start(upTo count: Int) throws(SystemError) -> [UInt8] {
         if let whole { return count >= length ? whole : Array(whole.prefix(count)) }
-        return try MessageContent.read(file, offset, min(count, length))
+        var out: [UInt8] = []
+        while out.count < min(count, length) { out += try read(upTo: min(count, length) - out.count, at: out.count) }
+        return out
     }
 
     /// Piece by piece, all of it. A file that ends too early is an error: half a message must not be delivered.
@@ -52,8 +73,7 @@ struct MessageContent: ~Copyable {
         if let whole { return whole.isEmpty ? () : try body(whole) }
         var done = 0
         while done < length {
-            let piece = try file.pread(upTo: min(MessageContent.pieceSize, length - done), at: offset + Int64(done))
-            guard !piece.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "the queue file: it is too short") }
+            let piece = try read(upTo: min(MessageContent.pieceSize, length - done), at: done)
             done += piece.count
             try body(piece)
         }
@@ -62,9 +82,7 @@ struct MessageContent: ~Copyable {
     /// Octets from a position, at most `count`; empty at the end.
     func piece(at position: Int, upTo count: Int) throws(SystemError) -> [UInt8] {
         guard position < length else { return [] }
-        let piece = try file.pread(upTo: min(count, length - position), at: offset + Int64(position))
-        guard !piece.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "the queue file: it is too short") }
-        return piece
+        return try read(upTo: min(count, length - position), at: position)
     }
 
     /// Gives the stored form (``MailboxBody``) piece by piece, `header` first.

@@ -36,11 +36,10 @@ final class RequestBatch {
 
     /// Makes the deliveries of a request. Those that are done are answered here where it is time.
     func take(_ frame: IPCFrame) throws(IPCError) {
-        let descriptor = connection.takeDescriptor(for: frame.stream)
         guard let request = try? DeliveryRequest(decoding: frame.payload[...]) else {
-            if let descriptor { _ = FileDescriptor(owning: descriptor) }
             throw .violation("a delivery request that cannot be decoded")
         }
+        let descriptor = request.content == nil ? connection.takeDescriptor(for: frame.stream) : nil
         let work = agent.prepare(request, descriptor: descriptor, batch: maildirs) { [unowned self] in beginLongWork(frame.stream) }
         prepared.append((frame.stream, work))
         if let failure { throw failure }
@@ -108,7 +107,10 @@ final class RequestBatch {
         connection.timeout = RequestBatch.patience
         while let frame = try connection.receive() {
             if frame.stream == stream && frame.type == DeliveryFrame.paused { return }
-            if frame.type == DeliveryFrame.deliver, let descriptor = connection.takeDescriptor(for: frame.stream) {
+            // To look for one that did not come would throw away those of the requests that count.
+            if frame.type == DeliveryFrame.deliver, (try? DeliveryRequest(decoding: frame.payload[...]))?.content == nil,
+                let descriptor = connection.takeDescriptor(for: frame.stream)
+            {
                 _ = FileDescriptor(owning: descriptor)
             }
         }

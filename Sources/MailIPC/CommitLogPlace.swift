@@ -1,4 +1,5 @@
-// Where a message stands in a commit log of cleanup's: what cleanup tells qmgr, so that qmgr can settle the record before it removes the file.
+// Where a message stands in a commit log of cleanup's: what cleanup tells qmgr, so that qmgr can read it there, and settle the record when the message is
+// done.
 
 public import MailModel
 
@@ -10,18 +11,24 @@ public struct CommitLogPlace: ByteCodable, Hashable {
     public var generation: UInt64
     /// Of the record, from 0.
     public var index: UInt32
+    /// Where in the log the record begins.
+    public var offset: UInt64
 
-    public init(log: UInt32, generation: UInt64, index: UInt32) {
+    public init(log: UInt32, generation: UInt64, index: UInt32, offset: UInt64) {
         self.log = log
         self.generation = generation
         self.index = index
+        self.offset = offset
     }
     public func encode(into encoder: inout ByteEncoder) {
         encoder.put(log)
         encoder.put(generation)
         encoder.put(index)
+        encoder.put(offset)
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
-        self.init(log: try decoder.take(UInt32.self), generation: try decoder.take(UInt64.self), index: try decoder.take(UInt32.self))
+        self.init(
+            log: try decoder.take(UInt32.self), generation: try decoder.take(UInt64.self), index: try decoder.take(UInt32.self),
+            offset: try decoder.take(UInt64.self))
     }
 }

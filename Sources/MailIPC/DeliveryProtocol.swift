@@ -1,6 +1,6 @@
 // The delivery protocol: qmgr asks an agent to make one attempt for some recipients of one message that share a transport and a next hop.
 //
-// Client: passes a descriptor of the queue file, opened read-only, over the side channel, then sends `deliver` (a DeliveryRequest).
+// Client: sends `deliver` (a DeliveryRequest), with the content in it, or after passing a descriptor of the queue file, opened read-only, over the side channel.
 // Server: `delivered` (a DeliveryReply), once. A stream that ends without it leaves every recipient deferred.
 //
 // An agent without an event loop takes many requests and does them in one go. Before one that may take long (a command, a mailbox with a lock) it
@@ -32,10 +32,12 @@ public struct DeliveryRequest: ByteCodable, Hashable {
     public var contentLength: UInt64
     /// When qmgr took the message up for this round, microseconds since 1970 (for `delays=`).
     public var activated: Int64
+    /// The content, where it is small and not in a file; no descriptor comes then.
+    public var content: [UInt8]?
 
     public init(
         queueID: QueueID, transport: String, nextHop: String, envelope: Envelope, contentFacts: ContentFacts, contentOffset: UInt64,
-        contentLength: UInt64, activated: Int64
+        contentLength: UInt64, activated: Int64, content: [UInt8]? = nil
     ) {
         self.queueID = queueID
         self.transport = transport
@@ -45,6 +47,7 @@ public struct DeliveryRequest: ByteCodable, Hashable {
         self.contentOffset = contentOffset
         self.contentLength = contentLength
         self.activated = activated
+        self.content = content
     }
 
     public func encode(into encoder: inout ByteEncoder) {
@@ -56,6 +59,7 @@ public struct DeliveryRequest: ByteCodable, Hashable {
         encoder.put(contentOffset)
         encoder.put(contentLength)
         encoder.put(activated)
+        encoder.put(optional: content) { $0.put(bytes: $1) }
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
@@ -63,7 +67,7 @@ public struct DeliveryRequest: ByteCodable, Hashable {
             nextHop: try decoder.takeString(limit: 4096),
             envelope: try Envelope(from: &decoder), contentFacts: ContentFacts(rawValue: try decoder.take(UInt32.self)),
             contentOffset: try decoder.take(UInt64.self), contentLength: try decoder.take(UInt64.self),
-            activated: try decoder.take(Int64.self))
+            activated: try decoder.take(Int64.self), content: try decoder.takeOptional { d throws(ByteDecodingError) in try d.takeBytes() })
     }
 }
 

@@ -17,9 +17,9 @@ public struct IPCProtocol: Hashable, Sendable {
     /// smtpd, pickup, bounce, local -> cleanup.
     public static let cleanup = IPCProtocol(name: "cleanup", version: 3)
     /// cleanup and the queue commands -> qmgr.
-    public static let queueManager = IPCProtocol(name: "qmgr", version: 3)
+    public static let queueManager = IPCProtocol(name: "qmgr", version: 4)
     /// qmgr -> smtp, local and other delivery agents.
-    public static let delivery = IPCProtocol(name: "delivery", version: 2, hasSideChannel: true)
+    public static let delivery = IPCProtocol(name: "delivery", version: 3, hasSideChannel: true)
     /// qmgr -> bounce.
     public static let bounce = IPCProtocol(name: "bounce", version: 2)
     /// smtpd, smtp -> resolver.

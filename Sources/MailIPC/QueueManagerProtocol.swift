@@ -1,6 +1,6 @@
 // The queue manager's protocol: cleanup announces messages, commands ask for the queue and change it.
 //
-// From cleanup: `arrived` (an ArrivalNotice), no answer: the file is durable and the scan would find it.
+// From cleanup: `arrived` (an ArrivalNotice), no answer: the message is durable and the scan would find it.
 // From commands: `list` (empty) -> `entries` (some QueueEntry each, one behind the other), then the stream ends; `command` (a QueueCommand) -> `count` (4 bytes: how
 // many messages it touched).
 
@@ -23,12 +23,14 @@ public struct ArrivalNotice: ByteCodable, Hashable {
     public var contentFacts: ContentFacts
     public var contentOffset: UInt64
     public var contentLength: UInt64
-    /// nil where the file itself was synced.
+    /// The record of the message in a commit log; nil where it has none.
     public var place: CommitLogPlace?
+    /// There is a file; else the message is in the commit log alone.
+    public var isFile: Bool
 
     public init(
         queueID: QueueID, envelope: Envelope, contentFacts: ContentFacts, contentOffset: UInt64, contentLength: UInt64,
-        place: CommitLogPlace? = nil
+        place: CommitLogPlace? = nil, isFile: Bool = true
     ) {
         self.queueID = queueID
         self.envelope = envelope
@@ -36,6 +38,7 @@ public struct ArrivalNotice: ByteCodable, Hashable {
         self.contentOffset = contentOffset
         self.contentLength = contentLength
         self.place = place
+        self.isFile = isFile
     }
     public func encode(into encoder: inout ByteEncoder) {
         queueID.encode(into: &encoder)
@@ -44,13 +47,15 @@ public struct ArrivalNotice: ByteCodable, Hashable {
         encoder.put(contentOffset)
         encoder.put(contentLength)
         encoder.put(optional: place) { $1.encode(into: &$0) }
+        encoder.put(isFile)
     }
     public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
         self.init(
             queueID: try QueueID(from: &decoder), envelope: try Envelope(from: &decoder),
             contentFacts: ContentFacts(rawValue: try decoder.take(UInt32.self)), contentOffset: try decoder.take(UInt64.self),
             contentLength: try decoder.take(UInt64.self),
-            place: try decoder.takeOptional { d throws(ByteDecodingError) in try CommitLogPlace(from: &d) })
+            place: try decoder.takeOptional { d throws(ByteDecodingError) in try CommitLogPlace(from: &d) },
+            isFile: try decoder.takeBool())
     }
 }
 

@@ -1,11 +1,12 @@
 // One commit log, as the cleanup that writes it has it.
 //
-// A batch of messages is durable when one write and one fdatasync of the log are done: content, envelope and the name that each file has are in
-// it, and recovery (CommitLogRecovery) makes each file anew that a power failure took. The files themselves are written, and not synced; most
-// are delivered and removed before the log is full. What is still there then is synced file by file (`settle`), and the log begins anew.
+// A batch of messages is durable when one write and one fdatasync of the log are done: content, envelope and the name of each message are in
+// it. No file is made: most messages are delivered before the log is full. What is left then becomes a file, synced (`settle`), and the log begins
+// anew; after a power failure, or the death of cleanup, recovery does that (CommitLogRecovery).
 // A file of the log is written by one cleanup, which has it locked; qmgr writes the slots.
 
 public import MailIPC
+public import MailModel
 import Synchronization
 public import SystemKit
 
@@ -30,7 +31,7 @@ public struct CommitLogFile: Sendable {
     /// The records of the present generation. One list for all copies of the value, which goes from thread to thread with each batch: copied each time it
     /// was a tenth of cleanup.
     private final class Entries: Sendable {
-        let list = Mutex<[CommitLogRecordHeader]>([])
+        let list = Mutex<[CommitLogEntry]>([])
     }
 
     private init(number: UInt32, path: String, descriptor: Int32, header: CommitLogHeader) {
@@ -130,24 +131,29 @@ public struct CommitLogFile: Sendable {
 
     /// Where ``append(_:)`` will put files that ``room(for:)`` has found to fit.
     public func places(for files: [CompletedQueueFile]) -> [CommitLogPlace] {
-        files.indices.map { CommitLogPlace(log: number, generation: header.generation, index: UInt32(count + $0)) }
+        var offset = end
+        return files.enumerated().map { position, file in
+            defer { offset += UInt64(CommitLogRecordHeader.size + (file.bytes?.count ?? 0)) }
+            return CommitLogPlace(log: number, generation: header.generation, index: UInt32(count + position), offset: offset)
+        }
     }
 
     /// Makes files durable that ``room(for:)`` has found to fit, all together. Blocks.
     ///
-    /// - Throws: they may be in the log or not, and the log is not to be written to any more.
+    /// - Throws: they may be in the log or not, and the log is not to be written to any more before it was settled. What is to be made of them
+    ///   is said by ``disown(_:)``.
     public mutating func append(_ files: [CompletedQueueFile]) throws(SystemError) {
         var batch: [UInt8] = []
         batch.reserveCapacity(files.reduce(4096) { $0 + CommitLogRecordHeader.size + ($1.bytes?.count ?? 0) })
-        var records: [CommitLogRecordHeader] = []
+        var records: [CommitLogEntry] = []
         for file in files {
             let bytes = file.bytes ?? []
             let record = CommitLogRecordHeader(
                 generation: header.generation, index: UInt32(count), id: file.id, directory: file.directory,
                 length: UInt32(bytes.count))
+            records.append(CommitLogEntry(header: record, offset: end + UInt64(batch.count), isFile: file.isFile))
             batch.append(contentsOf: record.encoded(with: bytes))
             batch.append(contentsOf: bytes)
-            records.append(record)
             count += 1
         }
         entries.list.withLock { $0.append(contentsOf: records) }
@@ -161,6 +167,20 @@ public struct CommitLogFile: Sendable {
             // Without its name nobody would find it.
             if try file.status().links == 0 { throw SystemError(errno: 2, operation: "sync", object: path) }
         }
+    }
+
+    /// After an ``append(_:)`` that failed: files that were made durable without the log, and messages that were refused. No file is made of either.
+    public func disown(_ files: [(id: QueueID, isAccepted: Bool)]) {
+        let slots = entries.list.withLock { list in
+            files.compactMap { file -> CommitLogSlot? in
+                guard let position = list.lastIndex(where: { $0.header.id == file.id }) else { return nil }
+                list[position].isFile = true
+                return file.isAccepted ? nil : CommitLogSlot(descriptor: descriptor, generation: generation, index: list[position].header.index)
+            }
+        }
+        // Where this fails, too, and cleanup dies before it has settled the log, the message comes although its client was told to try
+        // again: twice, not zero times.
+        for slot in slots { try? slot.say(.settled) }
     }
 
     /// Makes everything in the log durable without it, and empties it. Blocks.

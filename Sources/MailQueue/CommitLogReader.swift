@@ -9,6 +9,8 @@ import SystemKit
 /// A record of the present generation.
 struct CommitLogRecord: Sendable {
     let header: CommitLogRecordHeader
+    /// Where in the log it begins.
+    let offset: UInt64
     /// The queue file as cleanup wrote it.
     let file: [UInt8]
 }
@@ -28,10 +30,11 @@ struct CommitLogReader: Sendable {
         self.header = header
     }
 
+    func slot(_ index: UInt32) -> CommitLogSlot { CommitLogSlot(descriptor: descriptor, generation: header.generation, index: index) }
+
     /// Whether the record's message is gone from the queue as it should be. qmgr says so before it removes the file.
     func isSettled(_ index: UInt32) throws(QueueFileError) -> Bool {
-        let slot = try CommitLogReader.read(descriptor, 8, at: CommitLogHeader.slotOffset(index))
-        return slot.reversed().reduce(0) { $0 << 8 | UInt64($1) } == header.generation
+        do throws(SystemError) { return try slot(index).state() == .settled } catch { throw .system("\(error)") }
     }
 
     /// The records of the present generation, in order.
@@ -58,19 +61,36 @@ struct CommitLogReader: Sendable {
     }
 
     private func record(_ index: UInt32, at position: UInt64) throws(QueueFileError) -> CommitLogRecord? {
-        guard position + UInt64(CommitLogRecordHeader.size) <= header.size else { return nil }
-        let raw = try CommitLogReader.read(descriptor, CommitLogRecordHeader.size, at: Int64(position))
-        guard let (found, checksum) = CommitLogRecordHeader.decode(raw), found.generation == header.generation, found.index == index else {
+        try CommitLogReader.record(index, of: header.generation, at: position, in: descriptor, upTo: header.size)
+    }
+
+    /// Most records are read at once with their headers.
+    private static let firstRead = 8192
+
+    /// A record that is whole; nil where there is another, or none.
+    ///
+    /// - Parameter size: of the log.
+    static func record(
+        _ index: UInt32, of generation: UInt64, at position: UInt64, in descriptor: Int32, upTo size: UInt64
+    ) throws(QueueFileError) -> CommitLogRecord? {
+        guard position <= size, size - position >= UInt64(CommitLogRecordHeader.size) else { return nil }
+        let front = try read(descriptor, firstRead, at: Int64(position))
+        let raw = Array(front.prefix(CommitLogRecordHeader.size))
+        guard let (found, checksum) = CommitLogRecordHeader.decode(raw), found.generation == generation, found.index == index else {
             return nil
         }
         let start = position + UInt64(CommitLogRecordHeader.size)
-        guard UInt64(found.length) <= header.size - start else { return nil }
-        let file = try CommitLogReader.read(descriptor, Int(found.length), at: Int64(start))
-        guard file.count == Int(found.length) else { return nil }
+        guard UInt64(found.length) <= size - start else { return nil }
+        let length = Int(found.length)
+        let file =
+            front.count >= CommitLogRecordHeader.size + length
+            ? Array(front[CommitLogRecordHeader.size..<(CommitLogRecordHeader.size + length)])
+            : try read(descriptor, length, at: Int64(start))
+        guard file.count == length else { return nil }
         var sum = CRC32C()
         sum.update(raw.dropLast(4))
         sum.update(file)
-        return sum.value == checksum ? CommitLogRecord(header: found, file: file) : nil
+        return sum.value == checksum ? CommitLogRecord(header: found, offset: position, file: file) : nil
     }
 
     private static func read(_ descriptor: Int32, _ count: Int, at offset: Int64) throws(QueueFileError) -> [UInt8] {

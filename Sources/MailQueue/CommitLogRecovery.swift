@@ -99,19 +99,19 @@ public struct CommitLogRecovery: Sendable {
     ///
     /// - Throws: when all that can be recovered is; the log is not emptied then.
     func recover(_ reader: CommitLogReader, _ note: (QueueID) -> Void = { _ in }) throws {
-        var entries: [CommitLogRecordHeader] = []
+        var entries: [CommitLogEntry] = []
         var problem: (any Error)?
         try reader.forEach(
             { (record) throws(any Error) in
-                entries.append(record.header)
+                // What is to be made a file is one then.
+                entries.append(CommitLogEntry(header: record.header, offset: record.offset, isFile: true))
                 do {
                     switch try state(of: record, in: reader) {
-                    case .whole: break
+                    // Done, and not removed before qmgr died, or made a file at the same moment (CommitLogSettlement).
+                    case .whole: if try reader.isSettled(record.header.index) { try remove(record.header.id, .incoming) }
                     // Torn, it could still be taken for a message. Without its content it is none, and it was done.
                     case .settled: for directory in try remains(of: record.header.id) { try remove(record.header.id, directory) }
-                    case .missing:
-                        try restore(record)
-                        note(record.header.id)
+                    case .missing: if try restore(record, in: reader) { note(record.header.id) }
                     }
                 } catch {
                     // The others do not wait for this one.
@@ -186,17 +186,45 @@ public struct CommitLogRecovery: Sendable {
         }
     }
 
-    /// Makes the file again: under a name of the log's directory, and then at once whole in the place of what is left of it. Not synced: the
-    /// log has it until all are.
-    private func restore(_ record: CommitLogRecord) throws {
-        let id = record.header.id
-        let place = try remains(of: id).last ?? record.header.directory
+    /// Makes the file again; false where the message turns out to be a file, or done.
+    private func restore(_ record: CommitLogRecord, in reader: CommitLogReader) throws -> Bool {
+        let (id, slot) = (record.header.id, reader.slot(record.header.index))
+        // A qmgr that lives may be about to make the file, or to end with the message: CommitLogSlot.
+        let made: QueueDirectory? = try slot.locked {
+            guard case .missing = try state(of: record, in: reader) else { return nil }
+            let place = try remains(of: id).last ?? record.header.directory
+            try replace(place, record)
+            return place
+        }
+        guard let made, try slot.state() == .settled else { return made != nil }
+        try remove(id, made)
+        return false
+    }
+
+    /// Under a name of the log's directory, and then at once whole in the place of what is left of it. Not synced: the log has it until all are.
+    private func replace(_ place: QueueDirectory, _ record: CommitLogRecord) throws {
+        let path = directories.path(place, record.header.id)
         let draft = "\(directories.commit)/\(CommitLogRecovery.draftName)"
         do throws(SystemError) { try Files.unlink(draft) } catch { if !error.isNotFound { throw error } }
         let file = try FileDescriptor.open(draft, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
         try giveToOwner(file)
         try file.writeAll(record.file)
-        try Files.rename(draft, directories.path(place, id))
+        // While the remains are locked, no scan removes what has their name.
+        let remains = try lock(path)
+        try Files.rename(draft, path)
+        _ = consume remains
+    }
+
+    /// The lock of a file; nil where there is none.
+    private func lock(_ path: String) throws(SystemError) -> FileDescriptor? {
+        do throws(SystemError) {
+            let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
+            try file.lockExclusive()
+            return file
+        } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
     }
 
     /// What root makes belongs to whom the queue belongs.

@@ -1,4 +1,5 @@
-// Makes messages durable without the commit log that they are in: what is still a file is synced, and then the directories.
+// Makes messages durable without the commit log that they are in: what is in the log alone becomes a file, what is a file is synced, and
+// then the directories.
 //
 // After that the log is not needed for them any more: a file that is not there was removed by qmgr, which the directories now say durably, too.
 // After a sync that failed the kernel takes for clean what never came to the disk, and the next sync succeeds without it. So all that never
@@ -6,6 +7,15 @@
 
 import MailModel
 import SystemKit
+
+/// A record as the cleanup that wrote it knows it.
+struct CommitLogEntry: Sendable {
+    let header: CommitLogRecordHeader
+    /// Where in the log it begins.
+    let offset: UInt64
+    /// Somebody has made the file already; it is not made from the record, whatever became of it.
+    var isFile: Bool
+}
 
 /// The settling of one log.
 struct CommitLogSettlement {
@@ -20,7 +30,7 @@ struct CommitLogSettlement {
     /// place that was not looked at yet to one that was.
     static let searches = 16
 
-    func run(_ entries: [CommitLogRecordHeader]) throws {
+    func run(_ entries: [CommitLogEntry]) throws {
         var open: [Int32] = []
         defer { for descriptor in open { _ = FileDescriptor(owning: descriptor) } }
         func synchronize() throws(SystemError) {
@@ -29,18 +39,45 @@ struct CommitLogSettlement {
             open = []
         }
         for entry in entries {
-            // One that is nowhere was removed: by qmgr, or by an administrator's hand. One that is settled may be there all the same: qmgr died
-            // before the removal, and its successor finds the message. Most are not, and one look costs as much as a sixth of making the file:
-            // it is for `incoming`. In `deferred` such a file may be torn by a power failure; its message was done.
-            let isSettled = try reader.isSettled(entry.index)
-            guard let descriptor = try isSettled ? openFile(entry, in: .incoming) : findFile(entry, [.readOnly, .noFollow]) else {
-                continue
-            }
+            guard let descriptor = try descriptor(of: entry) else { continue }
             open.append(descriptor)
             if open.count == CommitLogSettlement.batch { try synchronize() }
         }
         try synchronize()
         try CommitLogSettlement.synchronizeNames(directories)
+    }
+
+    /// The file that is to be synced; nil where the message needs none.
+    private func descriptor(of entry: CommitLogEntry) throws -> Int32? {
+        switch try reader.slot(entry.header.index).state() {
+        // It may be there all the same: qmgr died before the removal, and its successor finds the message. Most are not, and one look costs as
+        // much as a sixth of making the file: it is for `incoming`. In `deferred` such a file may be torn by a power failure; its
+        // message was done.
+        case .settled: return try openFile(entry.header, in: .incoming)
+        case .filed: return try findFile(entry.header, [.readOnly, .noFollow])
+        // One that is nowhere was removed: by qmgr, or by an administrator's hand.
+        case .open where entry.isFile: return try findFile(entry.header, [.readOnly, .noFollow])
+        case .open: return try makeFile(entry) ?? findFile(entry.header, [.readOnly, .noFollow])
+        }
+    }
+
+    /// Makes a file of a message that is in the log alone (CommitLogSlot); nil where qmgr has made one, or the message is done.
+    private func makeFile(_ entry: CommitLogEntry) throws -> Int32? {
+        let slot = reader.slot(entry.header.index)
+        let path = directories.path(.incoming, entry.header.id)
+        let made: Int32? = try slot.locked {
+            guard try slot.state() == .open else { return nil }
+            let found = try CommitLogReader.record(
+                entry.header.index, of: reader.header.generation, at: entry.offset, in: reader.descriptor, upTo: reader.header.size)
+            guard let found else { throw QueueFileError.notAQueueFile("record \(entry.header.index) of the log") }
+            return try CommitLogMessageFile.make(found.file, path: path).release()
+        }
+        guard let made else { return nil }
+        // qmgr settles without the lock, and then removes what it finds. Either it finds this file, or it has settled before this look.
+        let file = FileDescriptor(owning: made)
+        guard try slot.state() == .settled else { return file.release() }
+        do throws(SystemError) { try Files.unlink(path) } catch { if !error.isNotFound { throw error } }
+        return nil
     }
 
     /// Writes again what a failed sync may have left in memory alone.

@@ -73,6 +73,24 @@ public struct QueueFileReader: ~Copyable {
         }
     }
 
+    /// What stands before the content of a file whose bytes are at hand: header, envelope, states and their places.
+    public static func parse(
+        _ bytes: [UInt8]
+    ) throws(QueueFileError) -> (header: QueueFileHeader, envelope: Envelope, states: [RecipientState], stateOffsets: [UInt64]) {
+        do {
+            let head = Array(bytes.prefix(QueueFileHeader.size))
+            let header = try QueueFileHeader(decoding: head[...])
+            guard header.fileLength == UInt64(bytes.count) else { throw QueueFileError.incomplete }
+            let section = Array(bytes[QueueFileHeader.size..<Int(header.contentOffset)])
+            let parsed = try parseEnvelope(section, header: header, rawHeader: head)
+            return (header, parsed.envelope, parsed.states, parsed.offsets)
+        } catch let error as QueueFileError {
+            throw error
+        } catch {
+            throw .notAQueueFile("\(error)")
+        }
+    }
+
     private static func parseEnvelope(
         _ section: [UInt8], header: QueueFileHeader, rawHeader: [UInt8]
     ) throws -> (envelope: Envelope, states: [RecipientState], offsets: [UInt64]) {

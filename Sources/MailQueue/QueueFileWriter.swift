@@ -1,7 +1,8 @@
 // Writes one queue file. Only `cleanup` uses it (and `postdrop`, for maildrop, in the same format).
 //
-// The file is locked from its creation on, so that a scan can tell a file that is being written from one whose writer died. Small content is
-// kept in memory and leaves in one write. Nothing here syncs: QueueCommit does, for many files at a time.
+// What is small stays in memory: it may become durable in a commit log and never be a file. What grows larger becomes a file at once, which is locked
+// from its creation on, so that a scan can tell a file that is being written from one whose writer died. Nothing here syncs: QueueCommit does, for
+// many files at a time.
 
 public import MailModel
 public import SystemKit
@@ -10,7 +11,8 @@ public import SystemKit
 public final class QueueFileWriter {
     public let id: QueueID
     public let path: String
-    private let descriptor: Int32
+    /// -1 while there is no file.
+    private var descriptor: Int32 = -1
     private let isHeld: Bool
     private let envelope: [UInt8]
     private let recipientCount: Int
@@ -24,29 +26,14 @@ public final class QueueFileWriter {
     /// A larger file is not kept in memory for a commit log: to write its content twice would cost more than its own sync.
     private static let keptSize = 64 << 10
 
-    /// Creates `directory/ID`; the name is taken anew until no file has it.
+    /// Begins `directory/ID`. No file is made yet.
     ///
     /// - Parameters:
-    ///   - now: microseconds since 1970; the id begins with it.
+    ///   - now: microseconds since 1970; the id begins with it. Differs for each message of a process.
     ///   - unique: differs between processes that create files at the same time.
-    public init(in directory: String, envelope: Envelope, now: Int64, unique: UInt64) throws(SystemError) {
-        var salt = unique
-        while true {
-            let candidate = QueueID(microseconds: now, unique: salt)
-            do {
-                let file = try FileDescriptor.open(
-                    "\(directory)/\(candidate.text)", [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
-                try file.lockExclusive()
-                // A scan that came between open and lock took the file for one whose writer died, and removed it: begin anew.
-                guard try file.status().links > 0 else { continue }
-                descriptor = file.release()
-                id = candidate
-                path = "\(directory)/\(candidate.text)"
-                break
-            } catch  where error.isAlreadyThere {
-                salt += 1 << 24
-            }
-        }
+    public init(in directory: String, envelope: Envelope, now: Int64, unique: UInt64) {
+        id = QueueID(microseconds: now, unique: unique)
+        path = "\(directory)/\(id.text)"
         self.envelope = QueueFileWriter.encode(envelope)
         isHeld = envelope.isHeld
         recipientCount = envelope.recipients.count
@@ -56,7 +43,7 @@ public final class QueueFileWriter {
 
     deinit {
         // A writer that was dropped half-way leaves nothing behind. Failure is harmless: the scan removes the file.
-        if !isDone {
+        if !isDone && descriptor >= 0 {
             try? Files.unlink(path)
             _ = FileDescriptor(owning: descriptor)
         }
@@ -88,13 +75,24 @@ public final class QueueFileWriter {
     public var length: UInt64 { contentLength }
 
     private func flush() throws(SystemError) {
+        if descriptor < 0 { descriptor = try QueueFileWriter.create(path) }
         let (bytes, offset) = (pending, Int64(written))
         pending = []
         try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(bytes, at: offset) }
         written += UInt64(bytes.count)
     }
 
-    /// Writes the end record and the header. The file is complete but not durable; its descriptor, still locked, belongs to the caller.
+    /// Makes a file, and locks it.
+    static func create(_ path: String) throws(SystemError) -> Int32 {
+        while true {
+            let file = try FileDescriptor.open(path, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
+            try file.lockExclusive()
+            // A scan that came between open and lock took the file for one whose writer died, and removed it: begin anew.
+            if try file.status().links > 0 { return file.release() }
+        }
+    }
+
+    /// Adds the end record and the header. What is held, or too large to be kept, is a file then, complete but not durable.
     public func finish(contentFacts: ContentFacts) throws(SystemError) -> CompletedQueueFile {
         var header = QueueFileHeader(
             contentFacts: contentFacts, envelopeLength: UInt32(envelope.count), recipientCount: UInt32(recipientCount),
@@ -109,26 +107,56 @@ public final class QueueFileWriter {
         if written == 0 {
             pending.replaceSubrange(0..<QueueFileHeader.size, with: header.encoded)
             if pending.count <= QueueFileWriter.keptSize { kept = pending }
-            try flush()
+            if isHeld || kept == nil { try flush() }
         } else {
             try flush()
             try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(header.encoded, at: 0) }
         }
         isDone = true
         return CompletedQueueFile(
-            id: id, path: path, directory: isHeld ? .hold : .incoming, descriptor: descriptor, header: header, bytes: kept)
+            id: id, path: path, directory: isHeld ? .hold : .incoming, header: header, bytes: kept, descriptor: descriptor)
     }
 }
 
-/// A complete file that waits for its commit.
+/// A complete message that waits for its commit.
 public struct CompletedQueueFile: Sendable {
     public let id: QueueID
     public let path: String
-    /// Where it is: `incoming`, or `hold`.
+    /// Where it is, or would be: `incoming`, or `hold`.
     public let directory: QueueDirectory
-    /// Open and locked; whoever holds this value closes it.
-    public let descriptor: Int32
     public let header: QueueFileHeader
     /// The whole file, where it is small enough for a commit log.
     public let bytes: [UInt8]?
+    /// Open and locked; -1 where no file was made. Whoever holds this value closes it, once.
+    public private(set) var descriptor: Int32
+
+    init(id: QueueID, path: String, directory: QueueDirectory, header: QueueFileHeader, bytes: [UInt8]?, descriptor: Int32) {
+        self.id = id
+        self.path = path
+        self.directory = directory
+        self.header = header
+        self.bytes = bytes
+        self.descriptor = descriptor
+    }
+
+    public var isFile: Bool { descriptor >= 0 }
+
+    /// Makes the file, if there is none, and locks it. Not synced.
+    public mutating func makeFile() throws(SystemError) {
+        guard descriptor < 0, let bytes else { return }
+        let file = FileDescriptor(owning: try QueueFileWriter.create(path))
+        do throws(SystemError) {
+            try file.pwriteAll(bytes, at: 0)
+        } catch {
+            try? Files.unlink(path)
+            throw error
+        }
+        descriptor = file.release()
+    }
+
+    /// Lets go of the file, if there is one, and of its lock.
+    public mutating func close() {
+        if descriptor >= 0 { _ = FileDescriptor(owning: descriptor) }
+        descriptor = -1
+    }
 }

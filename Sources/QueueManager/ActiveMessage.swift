@@ -18,6 +18,8 @@ final class ActiveMessage {
     let contentFacts: ContentFacts
     let contentOffset: UInt64
     let contentLength: UInt64
+    /// Where it stands in a commit log, while no file is known to have been made of it.
+    var place: CommitLogPlace?
     /// When this round began, microseconds since 1970.
     let activated: Int64
     /// The administrator asked for this attempt.
@@ -73,6 +75,7 @@ final class ActiveMessage {
         contentFacts = notice.contentFacts
         contentOffset = notice.contentOffset
         contentLength = notice.contentLength
+        place = notice.isFile ? nil : notice.place
         delayNoticeSent = false
         states = notice.envelope.recipients.map { _ in .todo }
         hasUnreportedFailures = false

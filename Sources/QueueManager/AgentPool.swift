@@ -1,4 +1,4 @@
-// Connections to the delivery agents: `private/TRANSPORT`, the delivery protocol, the queue file passed beside the request.
+// Connections to the delivery agents: `private/TRANSPORT`, the delivery protocol, the queue file passed beside a request that has not the content in it.
 //
 // An agent says in its greeting how many deliveries it takes at a time: 1 for a synchronous program, many for one with an event loop.
 // Connections are made when those there are are full, by the scheduler's leave at most as many as the transport may have processes. A
@@ -68,9 +68,7 @@ final class AgentPool: DeliveryAgents {
             }
             onCapacity?(request.transport, transport.client.concurrency)
             do {
-                // Once sent, the descriptor is the agent's; ours is closed at once, so that many deliveries need few of them.
-                let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
-                try await stream.send(DeliveryFrame.deliver, request.encoded, descriptor: file.rawValue)
+                try await send(request, path: path, on: stream)
             } catch let error as SystemError {
                 stream.reset()
                 return .noFile("\(error)")
@@ -84,6 +82,13 @@ final class AgentPool: DeliveryAgents {
             if let answer = await receive(on: stream, deadline: .now() + deliveryTimeout) { return answer }
         }
         return .unreachable(failure)
+    }
+
+    private func send(_ request: DeliveryRequest, path: String, on stream: IPCStream) async throws {
+        guard request.content == nil else { return try await stream.send(DeliveryFrame.deliver, request.encoded) }
+        // Once sent, the descriptor is the agent's; ours is closed at once, so that many deliveries need few of them.
+        let file = try FileDescriptor.open(path, [.readOnly, .noFollow])
+        try await stream.send(DeliveryFrame.deliver, request.encoded, descriptor: file.rawValue)
     }
 
     /// The agent's answer; nil where it gave the request back without an attempt.

@@ -44,7 +44,7 @@ extension QueueManager {
                 let isForSite: Bool
                 if let message = active[id] {
                     isForSite = message.todo.contains { message.envelope.recipients[$0].address.domainKey == key }
-                } else if let stored = try? files.load(id, in: directory) {
+                } else if let stored = (try? storedInLog(id, logged[id])) ?? (try? files.load(id, in: directory)) {
                     isForSite = stored.envelope.recipients.indices.contains {
                         stored.states[$0] == .todo && stored.envelope.recipients[$0].address.domainKey == key
                     }
@@ -114,6 +114,7 @@ extension QueueManager {
             return true
         }
         guard let directory = forget(id) else { return false }
+        leave(id, directory)
         do {
             try files.move(id, from: directory, to: .hold)
             log.info("\(id): placed on hold", fields: .event("hold", id))
@@ -164,6 +165,7 @@ extension QueueManager {
 
     /// Takes an inactive message out of memory; where its file stands.
     private func forget(_ id: QueueID) -> QueueDirectory? {
+        needFile(id)
         flushed.remove(id)
         if due.remove(id) { return .deferred }
         return inBacklog.remove(id) != nil ? .incoming : nil

@@ -90,7 +90,7 @@ extension QueueManager {
         let request = DeliveryRequest(
             queueID: message.id, transport: delivery.destination.transport, nextHop: delivery.destination.nextHop, envelope: envelope,
             contentFacts: message.contentFacts, contentOffset: message.contentOffset, contentLength: message.contentLength,
-            activated: message.activated)
+            activated: message.activated, content: contentInLog(message))
         return await agents.deliver(request, path: files.path(message.directory, message.id))
     }
 
@@ -180,6 +180,7 @@ extension QueueManager {
 
     /// Writes the states of some recipients to the file.
     func writeStates(_ message: ActiveMessage, of recipients: [Int]) {
+        needFile(message)
         do {
             if message.stateOffsets == nil { message.stateOffsets = try files.load(message.id, in: message.directory).stateOffsets }
             guard let offsets = message.stateOffsets, offsets.count == message.states.count else {

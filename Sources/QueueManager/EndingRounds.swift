@@ -43,6 +43,7 @@ extension QueueManager {
             await remove(message)
         } else if message.wish == .hold {
             end(message)
+            needFile(message)
             move(message.id, from: message.directory, to: .hold)
             log.info("\(message.id): placed on hold", fields: .event("hold", message.id))
             feed()
@@ -85,6 +86,8 @@ extension QueueManager {
 
     /// Has the sender told of failures and successes; false when a report that is due is not queued.
     private func report(_ message: ActiveMessage) async -> Bool {
+        // The report has content of the file.
+        if message.hasUnreportedFailures || message.hasUnreportedSuccesses { needFile(message) }
         if message.hasUnreportedFailures {
             guard await bounce.notify(notice(.failure, message)) else {
                 log.warning("\(message.id): bounce service failure: the report is tried again later")
@@ -116,6 +119,7 @@ extension QueueManager {
             settings.retry.isWarningDue(arrival: envelope.arrival, now: clock.now()),
             message.todo.contains(where: { envelope.recipients[$0].notify.reportsDelay })
         else { return }
+        needFile(message)
         let until = settings.retry.expiry(arrival: envelope.arrival, isNullSender: false)
         guard await bounce.notify(notice(.delay, message, retryUntil: until)) else {
             log.warning("\(message.id): bounce service failure: the delay warning is tried again later")
@@ -131,6 +135,7 @@ extension QueueManager {
 
     private func postpone(_ message: ActiveMessage) {
         end(message)
+        needFile(message)
         let now = clock.now()
         let next: Int64
         if message.isFinished {
@@ -143,6 +148,7 @@ extension QueueManager {
             next = settings.retry.nextAttempt(
                 arrival: message.envelope.arrival, isNullSender: message.envelope.sender.isNull, now: now, random: clock.random())
         }
+        leave(message.id, message.directory)
         do {
             try files.postpone(message.id, from: message.directory, until: next)
             due.schedule(message.id, due: next)
@@ -160,7 +166,8 @@ extension QueueManager {
         do {
             try removeFile(message.id, from: message.directory)
         } catch  where error.isNotFound {
-            log.warning("\(message.id): \(error)")
+            // Most messages of a log never were files.
+            if message.place == nil { log.warning("\(message.id): \(error)") }
         } catch {
             log.warning("\(message.id): cannot remove: \(error)")
             writeStates(message, of: Array(message.states.indices))

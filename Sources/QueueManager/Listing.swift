@@ -20,7 +20,12 @@ extension QueueManager {
     func list(_ body: @ServiceActor ([QueueEntry]) async throws -> Void) async throws {
         let ids = active.keys.sorted()
         for start in stride(from: 0, to: ids.count, by: Self.listingStep) {
-            try await body(ids[start..<min(start + Self.listingStep, ids.count)].compactMap { active[$0].map(Self.entry) })
+            try await body(ids[start..<min(start + Self.listingStep, ids.count)].compactMap { active[$0].map { Self.entry($0) } })
+        }
+        // Those that wait in a commit log. One whose log is settled meanwhile is among the files.
+        let waiting = logged.keys.sorted()
+        for start in stride(from: 0, to: waiting.count, by: Self.listingStep) {
+            try await body(waiting[start..<min(start + Self.listingStep, waiting.count)].compactMap(waitingInLog))
         }
         var inventory = QueueInventory(files.directories, excluding: Set(ids))
         var reading = read(inventory)
@@ -52,9 +57,21 @@ extension QueueManager {
         }
     }
 
-    private static func entry(_ message: ActiveMessage) -> QueueEntry {
+    private func waitingInLog(_ id: QueueID) -> QueueEntry? {
+        guard let place = logged[id] else { return nil }
+        do throws(SystemError) {
+            if try Files.exists(files.path(.incoming, id)) { return nil }
+        } catch {
+            return nil
+        }
+        guard let stored = try? storedInLog(id, place) else { return nil }
+        return Self.entry(
+            ActiveMessage(stored, id: id, directory: .incoming, activated: clock.now(), isFlushed: false), place: .incoming)
+    }
+
+    private static func entry(_ message: ActiveMessage, place: QueueEntry.Place = .active) -> QueueEntry {
         QueueEntry(
-            queueID: message.id, place: .active, arrival: message.envelope.arrival, nextAttempt: 0, size: message.contentLength,
+            queueID: message.id, place: place, arrival: message.envelope.arrival, nextAttempt: 0, size: message.contentLength,
             sender: message.envelope.sender,
             recipients: message.todo.map { index in
                 let recipient = message.envelope.recipients[index]

@@ -4,6 +4,7 @@
 // id and time only), `active` (in memory, one round of attempts), or not at all (`hold`, `corrupt`: files that are read when somebody
 // asks). One that was read and found that its sender or destination has its share of the active messages already is in a lane of `shares`
 // besides being in `inBacklog`, or in `due` without a time. The fast path: cleanup's notice makes a message active without reading anything; the scan of `incoming` gives the same result.
+// On the fast path a message may be in cleanup's commit log alone (InLog.swift): so it is active, and becomes a file before it is anything else.
 //
 // Everything runs on ServiceActor; file operations are single system calls on names and bytes, and are made there too. Time comes from the
 // clock that is given, so that tests live through five days in a moment.
@@ -39,6 +40,8 @@ final class QueueManager {
     var backlog: [QueueID] = []
     private var backlogStart = 0
     var inBacklog: Set<QueueID> = []
+    /// Where those of the backlog stand that were in a commit log alone when they came.
+    var logged: [QueueID: CommitLogPlace] = [:]
     /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
     var foundByScan: Set<QueueID> = []
     /// Deferred messages whose next attempt the administrator asked for.
@@ -92,14 +95,19 @@ final class QueueManager {
     /// cleanup has made a message durable.
     func arrived(_ notice: ArrivalNotice) {
         let id = notice.queueID
-        if let place = notice.place { note(id, at: place) }
+        let place = notice.place
+        if let place, !note(id, at: place) && !notice.isFile {
+            // It becomes a file when cleanup settles the log, and the next scan finds it.
+            return
+        }
         // A notice that waited for a qmgr that was restarted may come after the message was found, delivered and removed. (One that comes two
         // scans later still finds no file at its delivery, and is forgotten.)
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
+        if let place, !notice.isFile, isSettled(id, place) { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
-            enlist(id)
+            enlist(id, at: notice.isFile ? nil : place)
             return
         }
         begin(ActiveMessage(notice, activated: clock.now()))
@@ -109,9 +117,10 @@ final class QueueManager {
     /// Whether another message may become active.
     var hasRoom: Bool { shares.hasRoom }
 
-    /// Notes a file in `incoming`.
-    func enlist(_ id: QueueID) {
+    /// Notes a file in `incoming`, or a message of a commit log.
+    func enlist(_ id: QueueID, at place: CommitLogPlace? = nil) {
         guard active[id] == nil, inBacklog.insert(id).inserted else { return }
+        logged[id] = place
         backlog.append(id)
     }
 
@@ -222,13 +231,18 @@ final class QueueManager {
     private func activate(_ id: QueueID, from directory: QueueDirectory, lane: ActiveShares.Lane? = nil) {
         let isFlushed = flushed.remove(id) != nil
         do throws(QueueFileError) {
-            let stored = try files.load(id, in: directory)
+            let place = directory == .incoming ? logged.removeValue(forKey: id) : nil
+            let inLog = try storedInLog(id, place)
+            let stored: StoredMessage
+            if let inLog { stored = inLog } else { stored = try files.load(id, in: directory) }
             guard !stored.envelope.recipients.isEmpty else { throw .notAQueueFile("no recipients") }
             if directory == .incoming && stored.envelope.isHeld {
                 move(id, from: .incoming, to: .hold)
                 return
             }
-            begin(ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed), from: lane)
+            let message = ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed)
+            if inLog != nil { message.place = place }
+            begin(message, from: lane)
         } catch {
             setAside(id, in: directory, because: error)
         }
@@ -250,10 +264,6 @@ final class QueueManager {
         }
     }
 
-    private func note(_ id: QueueID, at place: CommitLogPlace) {
-        do throws(SystemError) { try marks.note(id, at: place) } catch { log.warning("\(id): \(error)") }
-    }
-
     /// Removes a message that is done (S7): first its record in a commit log is settled, so that no recovery brings it back.
     func removeFile(_ id: QueueID, from directory: QueueDirectory) throws(SystemError) {
         // Without the mark it may be delivered twice after a power failure: better than to keep it.
@@ -262,6 +272,7 @@ final class QueueManager {
     }
 
     func move(_ id: QueueID, from: QueueDirectory, to: QueueDirectory) {
+        leave(id, from)
         do { try files.move(id, from: from, to: to) } catch { log.warning("\(error)") }
     }
 
@@ -282,11 +293,13 @@ final class QueueManager {
         let ticket = ActiveShares.Ticket(sender: sender, placements: placements, recipients: todo.count)
         // What the administrator asked for does not wait.
         if !message.isFlushed, let lane = shares.lane(for: ticket, from: lane) {
+            // It is read again when it is its turn.
             shares.wait(message.id, ticket, in: lane)
             if message.directory == .deferred {
                 due.schedule(message.id, due: QueueManager.inLane)
             } else {
                 inBacklog.insert(message.id)
+                logged[message.id] = message.place
             }
             return
         }

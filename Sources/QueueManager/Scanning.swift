@@ -57,10 +57,13 @@ extension QueueManager {
             log.warning("commit log: \(error)")
             hasUnrecoveredLogs = true
         }
-        learnMarks()
+        // Nobody will tell again of what an earlier life of this program had in memory alone.
+        learnMarks(makesFiles: true)
     }
 
-    private func learnMarks() { for problem in marks.learn() { log.warning("commit log: \(problem)") } }
+    private func learnMarks(makesFiles: Bool = false) {
+        for problem in marks.learn(makesFiles: makesFiles) { log.warning("commit log: \(problem)") }
+    }
 
     /// Learns the due times of all deferred messages: their modification times. No file is opened. On a thread of its own, because a
     /// million names take seconds; mail comes and goes meanwhile.

@@ -34,7 +34,7 @@ public enum AgentAnswer: Hashable, Sendable {
 public protocol DeliveryAgents: AnyObject {
     /// Has one delivery made.
     ///
-    /// - Parameter path: the queue file.
+    /// - Parameter path: the queue file, for a request that has not the content in it.
     func deliver(_ request: DeliveryRequest, path: String) async -> AgentAnswer
     /// Told, as soon as that is known, how many deliveries one process of a transport takes at a time.
     var onCapacity: (@ServiceActor (_ transport: String, _ capacity: Int) -> Void)? { get set }

@@ -42,11 +42,16 @@ final class DeliveryAgent {
         do {
             guard let frame = try await stream.receive(deadline: .now() + .seconds(60)) else { return }
             guard frame.type == DeliveryFrame.deliver else { throw IPCError.violation("frame type \(frame.type)") }
-            guard let raw = stream.takeDescriptor() else { throw IPCError.violation("no descriptor came with the request") }
-            defer { _ = FileDescriptor(owning: raw) }
             let request = try DeliveryRequest(decoding: frame.payload[...])
-            let source = MessageContent.file(descriptor: raw, offset: request.contentOffset, length: request.contentLength)
-            let reply = await deliver(request, source)
+            let reply: DeliveryReply
+            if let content = request.content {
+                reply = await deliver(request, .memory(content))
+            } else {
+                guard let raw = stream.takeDescriptor() else { throw IPCError.violation("no descriptor came with the request") }
+                defer { _ = FileDescriptor(owning: raw) }
+                reply = await deliver(
+                    request, .file(descriptor: raw, offset: request.contentOffset, length: request.contentLength))
+            }
             try await stream.send(DeliveryFrame.delivered, reply.encoded)
         } catch {
             log.warning("delivery request: \(error)")

@@ -1,4 +1,4 @@
-// The content of a message as it is read for sending: in pieces, from the descriptor that qmgr passed.
+// The content of a message as it is read for sending: in pieces, from the descriptor that qmgr passed, or from the request.
 //
 // Security: the agent cannot name the queue file; it has a read-only descriptor, and reads only the range that the request gives.
 // Limits: reads happen on the event loop. The file was written moments ago or is read in large pieces, so they come from the page cache; a
@@ -10,7 +10,7 @@ import SystemKit
 enum MessageContent: Sendable {
     /// A range of an open file, which stays its owner's.
     case file(descriptor: Int32, offset: UInt64, length: UInt64)
-    /// Bytes at hand, for tests.
+    /// Bytes that came with the request.
     case memory([UInt8])
 
     /// Octets read at a time.

@@ -58,6 +58,15 @@ extension FileDescriptor {
     /// Takes the exclusive flock(2), waiting for it.
     public func lockExclusive() throws(SystemError) { try checked(systemCall { Int(flock(rawValue, LOCK_EX)) }, "lock", name) }
 
+    /// Takes the lock of a range of bytes, waiting for it. It belongs to the open file, and excludes other openings of the file, also those of this process.
+    public func lockRange(at offset: Int64, count: Int64) throws(SystemError) {
+        try checked(shimCall { Int(csk_lock_range(rawValue, offset, count)) }, "lock", name)
+    }
+
+    public func unlockRange(at offset: Int64, count: Int64) throws(SystemError) {
+        try checked(shimCall { Int(csk_unlock_range(rawValue, offset, count)) }, "unlock", name)
+    }
+
     /// Gives the flock(2) back before the descriptor is closed.
     public func unlock() throws(SystemError) { try checked(systemCall { Int(flock(rawValue, LOCK_UN)) }, "unlock", name) }
 

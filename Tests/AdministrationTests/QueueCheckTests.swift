@@ -44,11 +44,12 @@ final class QueueFixture {
             sender: MailAddress("phil@sender.test"),
             recipients: (0..<recipients).map { EnvelopeRecipient(MailAddress("user\($0)@receiver.test")) }, origin: .remoteSMTP,
             arrival: 1_700_000_000_000_000)
-        let writer = try QueueFileWriter(
+        let writer = QueueFileWriter(
             in: directories.path(directory), envelope: envelope, now: 1_700_000_000_000_000, unique: unique)
         try writer.append(Array("Subject: x\r\n\r\nbody\r\n".utf8))
-        let file = try writer.finish(contentFacts: [])
-        _ = FileDescriptor(owning: file.descriptor)
+        var file = try writer.finish(contentFacts: [])
+        try file.makeFile()
+        file.close()
         return file.id
     }
 

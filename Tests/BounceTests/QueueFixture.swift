@@ -29,11 +29,12 @@ final class QueueFixture: Sendable {
     /// Puts a message into `incoming`; returns its id.
     func queue(_ envelope: Envelope, content: [UInt8], facts: ContentFacts = []) throws -> QueueID {
         let directory = directories.path(.incoming)
-        let writer = try QueueFileWriter(in: directory, envelope: envelope, now: 1_795_465_277_000_000, unique: 7)
+        let writer = QueueFileWriter(in: directory, envelope: envelope, now: 1_795_465_277_000_000, unique: .random(in: 1...0xFF_FFFF))
         try writer.append(content[...])
-        let file = try writer.finish(contentFacts: facts)
+        var file = try writer.finish(contentFacts: facts)
+        try file.makeFile()
         #expect(QueueCommit.commit([file], directory: directory, synchronizes: false) == [nil])
-        _ = FileDescriptor(owning: file.descriptor)
+        file.close()
         return file.id
     }
 

@@ -22,7 +22,7 @@ struct CommitLogsTests {
         for name in ["incoming", "deferred", "hold", "corrupt", "commit"] { try Files.makeDirectory("\(root)/\(name)") }
         let log = try CommitLogFile.acquire(in: directories, size: 65_536, now: 1)
         let files = try (1...3).map { number in
-            let writer = try QueueFileWriter(
+            let writer = QueueFileWriter(
                 in: directories.path(.incoming), envelope: envelope("matt@example.org"), now: Int64(number), unique: 1)
             // The last one is not kept for a log.
             try writer.append([UInt8](repeating: 65, count: number == 3 ? 100_000 : 100))
@@ -32,7 +32,7 @@ struct CommitLogsTests {
         let work = CommitWork.run(files, log)
         #expect(work.logProblem != nil)
         let places = try work.outcomes.map { try $0.get() }
-        #expect(places.map { $0?.index } == [0, 1, nil])
+        #expect(places.map { $0.place?.index } == [0, 1, nil])
         for file in files { #expect(try Files.exists(file.path)) }
         log.close()
         for name in ["incoming", "deferred", "hold", "corrupt", "commit"] {

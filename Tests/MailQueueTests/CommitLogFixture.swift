@@ -31,17 +31,18 @@ final class CommitLogFixture {
         try? Files.removeDirectory(directories.root)
     }
 
-    /// A queue file as cleanup has it before its commit, and its lock let go.
-    func write(_ content: String = "Subject: x\r\n\r\nbody\r\n", isHeld: Bool = false) throws -> CompletedQueueFile {
+    /// A queue file as cleanup has it before its commit; where it was made a file, its lock is let go.
+    func write(_ content: String = "Subject: x\r\n\r\nbody\r\n", isHeld: Bool = false, isFile: Bool = true) throws -> CompletedQueueFile {
         made += 1
         let envelope = Envelope(
             sender: MailAddress("phil@sender.test"), recipients: [EnvelopeRecipient(MailAddress("matt@receiver.test"))],
             origin: .remoteSMTP, arrival: Self.start, isHeld: isHeld)
         let directory = directories.path(isHeld ? .hold : .incoming)
-        let writer = try QueueFileWriter(in: directory, envelope: envelope, now: Self.start + made, unique: 1)
+        let writer = QueueFileWriter(in: directory, envelope: envelope, now: Self.start + made, unique: 1)
         try writer.append(Array(content.utf8))
-        let file = try writer.finish(contentFacts: [])
-        _ = FileDescriptor(owning: file.descriptor)
+        var file = try writer.finish(contentFacts: [])
+        if isFile { try file.makeFile() }
+        file.close()
         return file
     }
 

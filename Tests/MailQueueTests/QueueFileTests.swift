@@ -36,16 +36,17 @@ private func sampleEnvelope(recipients: Int = 3) -> Envelope {
         fullName: Array("Phil".utf8), isHeld: false)
 }
 
-private func write(_ content: [UInt8], recipients: Int = 3, in directory: String) throws -> CompletedQueueFile {
-    let writer = try QueueFileWriter(in: directory, envelope: sampleEnvelope(recipients: recipients), now: 1_700_000_000_123_456, unique: 7)
+private func write(_ content: [UInt8], recipients: Int = 3, unique: UInt64 = 7, in directory: String) throws -> CompletedQueueFile {
+    let writer = QueueFileWriter(in: directory, envelope: sampleEnvelope(recipients: recipients), now: 1_700_000_000_123_456, unique: unique)
     var rest = content[...]
     while !rest.isEmpty {
         try writer.append(rest.prefix(100_000))
         rest = rest.dropFirst(100_000)
     }
-    let file = try writer.finish(contentFacts: [.eightBitBody, .longLines])
+    var file = try writer.finish(contentFacts: [.eightBitBody, .longLines])
+    try file.makeFile()
     #expect(QueueCommit.commit([file], directory: directory) == [nil])
-    _ = FileDescriptor(owning: file.descriptor)
+    file.close()
     return file
 }
 
@@ -129,17 +130,29 @@ private func write(_ content: [UInt8], recipients: Int = 3, in directory: String
     @Test func aDroppedWriterLeavesNothing() throws {
         let scratch = try ScratchDirectory()
         do {
-            let writer = try QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: 1)
+            let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: 1)
             try writer.append([UInt8](repeating: 65, count: 600_000))
         }
         #expect(try Files.directoryEntries(scratch.path) == [])
     }
 
-    @Test func idsOfOneMicrosecondDiffer() throws {
+    @Test func whatIsSmallBecomesAFileOnlyWhenThatIsWanted() throws {
         let scratch = try ScratchDirectory()
-        var ids: Set<QueueID> = []
-        for _ in 0..<5 { ids.insert(try write([], in: scratch.path).id) }
-        #expect(ids.count == 5)
-        #expect(try Files.directoryEntries(scratch.path).count == 5)
+        let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: 1)
+        try writer.append([UInt8](repeating: 65, count: 4096))
+        var file = try writer.finish(contentFacts: [])
+        #expect(try Files.directoryEntries(scratch.path) == [] && !file.isFile)
+        try file.makeFile()
+        #expect(try Files.contents(of: file.path) == file.bytes)
+        file.close()
+    }
+
+    /// A clock that was set back, and a process with the number of an earlier one: the file that is there stays as it is.
+    @Test func aNameIsNotTakenTwice() throws {
+        let scratch = try ScratchDirectory()
+        let file = try write([65], in: scratch.path)
+        #expect(throws: SystemError.self) { try write([66], in: scratch.path) }
+        #expect(try Files.contents(of: file.path) == file.bytes)
+        #expect(try Files.directoryEntries(scratch.path) == [file.id.text])
     }
 }

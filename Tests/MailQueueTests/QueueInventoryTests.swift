@@ -33,10 +33,11 @@ private final class ScratchQueue {
         let envelope = Envelope(
             sender: MailAddress("s@x.test"), recipients: recipients.map { EnvelopeRecipient(MailAddress($0)) }, origin: .remoteSMTP,
             arrival: time)
-        let writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: time, unique: 1)
+        let writer = QueueFileWriter(in: directories.path(directory), envelope: envelope, now: time, unique: 1)
         try writer.append(Array("x\r\n".utf8))
-        let file = try writer.finish(contentFacts: [])
-        _ = FileDescriptor(owning: file.descriptor)
+        var file = try writer.finish(contentFacts: [])
+        try file.makeFile()
+        file.close()
         return file.id
     }
 

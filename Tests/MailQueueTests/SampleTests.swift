@@ -41,10 +41,11 @@ import Testing
     /// The queue file of the present version: one recipient to do, one done, one failed, and its sender told of the delay.
     static func queueFile() throws -> [UInt8] {
         let scratch = try ScratchDirectory()
-        let writer = try QueueFileWriter(in: scratch.path, envelope: envelope, now: 1_700_000_000_123_456, unique: 7)
+        let writer = QueueFileWriter(in: scratch.path, envelope: envelope, now: 1_700_000_000_123_456, unique: 7)
         try writer.append(content)
-        let file = try writer.finish(contentFacts: [.eightBitBody, .longLines])
-        _ = FileDescriptor(owning: file.descriptor)
+        var file = try writer.finish(contentFacts: [.eightBitBody, .longLines])
+        try file.makeFile()
+        file.close()
         let offsets = try QueueFileReader(path: file.path).stateOffsets
         try QueueFileMark.setState(.done, at: offsets[1], path: file.path)
         try QueueFileMark.setState(.bounced, at: offsets[2], path: file.path)

@@ -168,10 +168,11 @@ final class Bench {
             sender: sender.isEmpty ? .null : MailAddress(sender),
             recipients: recipients.map { EnvelopeRecipient(MailAddress($0), notify: notify) },
             origin: .remoteSMTP, arrival: time.now, isHeld: isHeld)
-        let writer = try QueueFileWriter(in: directories.path(directory), envelope: envelope, now: time.now + Int64(made), unique: made)
+        let writer = QueueFileWriter(in: directories.path(directory), envelope: envelope, now: time.now + Int64(made), unique: made)
         try writer.append(Array("Subject: x\r\n\r\nbody\r\n".utf8))
-        let file = try writer.finish(contentFacts: [])
-        _ = FileDescriptor(owning: file.descriptor)
+        var file = try writer.finish(contentFacts: [])
+        try file.makeFile()
+        file.close()
         return ArrivalNotice(
             queueID: file.id, envelope: envelope, contentFacts: [], contentOffset: file.header.contentOffset,
             contentLength: file.header.contentLength)

@@ -36,15 +36,18 @@ import Testing
 @Test func aFileThatIsBeingWrittenIsLeftAlone() async throws {
     try await onBench { bench in
         let envelope = Envelope(sender: .null, recipients: [EnvelopeRecipient(MailAddress("a@one.test"))], origin: .remoteSMTP, arrival: 0)
-        let writer = try QueueFileWriter(in: bench.directories.path(.incoming), envelope: envelope, now: bench.time.now, unique: 1)
+        let writer = QueueFileWriter(in: bench.directories.path(.incoming), envelope: envelope, now: bench.time.now, unique: 1)
+        // So much that it is a file from now on.
+        try writer.append([UInt8](repeating: 65, count: 300_000))
         await bench.manager.recover()
         #expect(try bench.exists(writer.id, in: .incoming))
         // Complete, but its writer still holds the lock: the 250 is not given, and the notice will come.
-        let file = try writer.finish(contentFacts: [])
+        var file = try writer.finish(contentFacts: [])
+        try file.makeFile()
         await bench.manager.scanIncoming()
         #expect(bench.manager.inBacklog.isEmpty)
         // The writer died after its commit, before its notice: the next scan finds the message.
-        _ = FileDescriptor(owning: file.descriptor)
+        file.close()
         await bench.manager.scanIncoming()
         bench.manager.feed()
         await bench.manager.settled()
@@ -258,9 +261,10 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         try? Files.makeDirectory(bench.directories.commit)
         let envelope = Envelope(
             sender: .null, recipients: [EnvelopeRecipient(MailAddress("a@one.test"))], origin: .remoteSMTP, arrival: bench.time.now)
-        let writer = try QueueFileWriter(in: bench.directories.path(.incoming), envelope: envelope, now: bench.time.now, unique: 1)
-        let file = try writer.finish(contentFacts: [])
-        _ = FileDescriptor(owning: file.descriptor)
+        let writer = QueueFileWriter(in: bench.directories.path(.incoming), envelope: envelope, now: bench.time.now, unique: 1)
+        var file = try writer.finish(contentFacts: [])
+        try file.makeFile()
+        file.close()
         var log = try CommitLogFile.acquire(in: bench.directories, size: 65_536, now: bench.time.now)
         try log.append([file])
         log.close()

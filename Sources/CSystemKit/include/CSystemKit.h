@@ -19,6 +19,8 @@ enum { CSK_SYNC_LIMIT = 256 };
 size_t csk_sync_start(const int *fds, size_t data_count, size_t count, int event, int *results);
 void csk_sync_collect(int *results);                     // waits for them; `results`, the same as before, has 0 or an errno for each then
 int csk_event(void);                                     // eventfd(2), not blocking
+int csk_lock_range(int fd, int64_t start, int64_t length);   // F_OFD_SETLKW, exclusive
+int csk_unlock_range(int fd, int64_t start, int64_t length);
 int csk_try_record_lock(int fd);                         // F_SETLK, exclusive, whole file
 int64_t csk_free_bytes(const char *path);                // for unprivileged users; -errno
 ssize_t csk_directory_records(int fd, void *buffer, size_t size);   // getdents64

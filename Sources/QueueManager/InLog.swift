@@ -1,0 +1,82 @@
+// Messages that are in a commit log of cleanup's alone: most of those that are delivered at once never become files.
+//
+// Such a message waits for its first round, or is active in it. Agents get its content with the request. Before it is anything else (deferred, held,
+// marked, told of by the bounce service) it becomes a file (S3 of the state table); cleanup makes one, too, when it settles the log. Whatever fails
+// here loses nothing: cleanup makes the file then, and a scan finds it.
+
+import MailIPC
+import MailModel
+import MailQueue
+import ServiceKit
+import SystemKit
+
+extension QueueManager {
+    /// Notes where a message stands; false where that is not known afterwards.
+    func note(_ id: QueueID, at place: CommitLogPlace) -> Bool {
+        do throws(SystemError) {
+            try marks.note(id, at: place)
+            return true
+        } catch {
+            log.warning("\(id): \(error)")
+            return false
+        }
+    }
+
+    /// Whether a notice tells of a message that is done: found in the log at start, delivered, and told of late.
+    func isSettled(_ id: QueueID, _ place: CommitLogPlace) -> Bool {
+        do throws(SystemError) {
+            return try marks.isSettled(place)
+        } catch {
+            log.warning("\(id): \(error)")
+            return false
+        }
+    }
+
+    func makeFile(_ id: QueueID, _ place: CommitLogPlace) {
+        do {
+            try marks.materialize(id, at: place)
+        } catch {
+            log.warning("\(id): cannot make the queue file: \(error)")
+        }
+    }
+
+    /// To be called before anything is done with the file of an active message.
+    func needFile(_ message: ActiveMessage) {
+        guard let place = message.place else { return }
+        message.place = nil
+        makeFile(message.id, place)
+    }
+
+    /// What a log has of a message; nil where the message is a file meanwhile.
+    func storedInLog(_ id: QueueID, _ place: CommitLogPlace?) throws(QueueFileError) -> StoredMessage? {
+        guard let place, let file = try marks.read(id, at: place) else { return nil }
+        let (header, envelope, states, stateOffsets) = try QueueFileReader.parse(file)
+        return StoredMessage(header: header, envelope: envelope, states: states, stateOffsets: stateOffsets)
+    }
+
+    /// To be called before anything is done with the file of a message that waits.
+    func needFile(_ id: QueueID) {
+        if let place = logged.removeValue(forKey: id) { makeFile(id, place) }
+    }
+
+    /// The content of a message that is in the log alone; nil where it is a file.
+    func contentInLog(_ message: ActiveMessage) -> [UInt8]? {
+        guard let place = message.place else { return nil }
+        do throws(QueueFileError) {
+            if let file = try marks.read(message.id, at: place), message.contentOffset + message.contentLength <= UInt64(file.count) {
+                return Array(file[Int(message.contentOffset)..<Int(message.contentOffset + message.contentLength)])
+            }
+        } catch {
+            log.warning("\(message.id): \(error)")
+        }
+        // The log was settled meanwhile.
+        message.place = nil
+        return nil
+    }
+
+    /// Before a file leaves `incoming`: from then on cleanup does not make it of the record.
+    func leave(_ id: QueueID, _ directory: QueueDirectory) {
+        guard directory == .incoming else { return }
+        do throws(SystemError) { try marks.leave(id) } catch { log.warning("\(id): \(error)") }
+    }
+}

@@ -1,0 +1,163 @@
+// Messages that are in a commit log alone: read there, made files by qmgr or by the settling cleanup, whoever comes first, and never twice.
+
+import MailIPC
+import MailModel
+import SystemKit
+import Testing
+
+@testable import MailQueue
+
+@Suite struct CommitLogOnlyTests {
+    private func logOnly(_ queue: CommitLogFixture, _ log: inout CommitLogFile, count: Int = 1) throws -> [(CompletedQueueFile, CommitLogPlace)] {
+        let files = try (0..<count).map { try queue.write(String(repeating: "x", count: 3000 * $0), isFile: false) }
+        return Array(zip(files, try log.put(files)))
+    }
+
+    private func marks(_ queue: CommitLogFixture, _ messages: [(CompletedQueueFile, CommitLogPlace)]) throws -> CommitLogMarks {
+        var marks = CommitLogMarks(directories: queue.directories)
+        for (file, place) in messages { try marks.note(file.id, at: place) }
+        return marks
+    }
+
+    @Test func itIsReadWhereItStands() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 5)
+        let marks = try marks(queue, messages)
+        for (file, place) in messages {
+            #expect(try marks.read(file.id, at: place) == file.bytes)
+            #expect(try queue.bytes(.incoming, file.id) == nil)
+        }
+        #expect(try marks.read(messages[0].0.id, at: messages[1].1) == nil)
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        // The next generation is where the one before was.
+        _ = try logOnly(queue, &log, count: 5)
+        for (file, place) in messages { #expect(try marks.read(file.id, at: place) == nil) }
+        log.close()
+    }
+
+    /// What became of a message before its log is settled, or recovered.
+    enum Fate: CaseIterable { case untouched, done, filed, filedAndDeferred, filedAndDone }
+
+    @Test(arguments: Fate.allCases, [false, true])
+    func whatIsLeftBecomesAFileOnce(fate: Fate, isRecovered: Bool) throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 2)
+        let (file, place) = messages[1]
+        var marks = try marks(queue, messages)
+        var expected: QueueDirectory? = .incoming
+        if fate == .filed || fate == .filedAndDeferred || fate == .filedAndDone {
+            try marks.materialize(file.id, at: place)
+            #expect(try queue.bytes(.incoming, file.id) == file.bytes)
+        }
+        if fate == .filedAndDeferred {
+            try marks.leave(file.id)
+            try queue.directories.move(file.id, from: .incoming, to: .deferred)
+            expected = .deferred
+        }
+        if fate == .done || fate == .filedAndDone {
+            try marks.settle(file.id)
+            try? Files.unlink(file.path)
+            expected = nil
+        }
+        if isRecovered {
+            log.close()
+            // One that qmgr had made a file is not recovered, but left.
+            let recovered = [messages[0].0.id] + (fate == .untouched ? [file.id] : [])
+            #expect(try queue.recover() == recovered)
+        } else {
+            try log.settle(queue.directories, now: CommitLogFixture.start)
+            log.close()
+        }
+        #expect(try queue.bytes(.incoming, messages[0].0.id) == messages[0].0.bytes)
+        for directory in CommitLogSettlement.places {
+            #expect(try queue.bytes(directory, file.id) == (directory == expected ? file.bytes : nil), "\(directory)")
+        }
+        #expect(try Files.directoryEntries(queue.directories.commit) == ["log.0"])
+        #expect(try queue.records().isEmpty)
+    }
+
+    /// qmgr asks for a file after the settlement has made it, and needs none any more.
+    @Test func aFileThatCleanupMadeIsTakenAsItIs() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log)
+        let marks = try marks(queue, messages)
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        try marks.materialize(messages[0].0.id, at: messages[0].1)
+        #expect(try queue.bytes(.incoming, messages[0].0.id) == messages[0].0.bytes)
+        try queue.directories.move(messages[0].0.id, from: .incoming, to: .deferred)
+        try marks.materialize(messages[0].0.id, at: messages[0].1)
+        #expect(try queue.bytes(.incoming, messages[0].0.id) == nil)
+        log.close()
+    }
+
+    /// A qmgr that begins while cleanup lives: nobody tells it of what its predecessor knew.
+    @Test func aNewQueueManagerMakesFilesOfWhatItFinds() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 4)
+        var first = try marks(queue, messages)
+        try first.settle(messages[0].0.id)
+        try first.materialize(messages[1].0.id, at: messages[1].1)
+        try first.leave(messages[1].0.id)
+        try queue.directories.move(messages[1].0.id, from: .incoming, to: .deferred)
+        var second = CommitLogMarks(directories: queue.directories)
+        #expect(second.learn(makesFiles: true).isEmpty)
+        #expect(Set(try queue.directories.ids(in: .incoming)) == [messages[2].0.id, messages[3].0.id])
+        #expect(try second.isSettled(messages[0].1))
+        #expect(try !second.isSettled(messages[2].1))
+        for (file, _) in messages.dropFirst() { try second.settle(file.id) }
+        for (file, _) in messages { try? Files.unlink(file.path) }
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        #expect(try queue.directories.ids(in: .incoming).isEmpty)
+        log.close()
+    }
+
+    /// What the log may have, but was made durable otherwise, or refused, is not made of the record.
+    @Test func whatIsDisownedIsNotMade() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 2)
+        log.disown([(messages[0].0.id, false), (messages[1].0.id, true)])
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        #expect(try queue.directories.ids(in: .incoming).isEmpty)
+        log.close()
+    }
+
+    /// cleanup settles while qmgr ends with some messages, makes files of others and moves them on: each is done, or a file, once.
+    @Test func qmgrAndASettlementDoNotDisturbEachOther() async throws {
+        for round in 0..<20 {
+            let queue = try CommitLogFixture()
+            var log = try queue.acquire(size: 1 << 20)
+            let files = try (0..<300).map { try queue.write("\($0)", isFile: false) }
+            let places = try log.put(files)
+            let (taken, directories) = (log, queue.directories)
+            let settling = Task.detached {
+                var log = taken
+                try log.settle(directories, now: CommitLogFixture.start)
+                log.close()
+            }
+            var marks = CommitLogMarks(directories: queue.directories)
+            for (file, place) in zip(files, places) { try? marks.note(file.id, at: place) }
+            for (number, (file, place)) in zip(files, places).enumerated().shuffled() {
+                switch number % 3 {
+                case 0:
+                    try marks.settle(file.id)
+                    try? Files.unlink(file.path)
+                case 1:
+                    try marks.materialize(file.id, at: place)
+                    try marks.leave(file.id)
+                    try queue.directories.move(file.id, from: .incoming, to: .deferred)
+                default: try marks.materialize(file.id, at: place)
+                }
+            }
+            try await settling.value
+            for (number, file) in files.enumerated() {
+                let found = try CommitLogSettlement.places.filter { try queue.bytes($0, file.id) == file.bytes }
+                #expect(found == [[], [.deferred], [.incoming]][number % 3], "round \(round), message \(number)")
+            }
+        }
+    }
+}
