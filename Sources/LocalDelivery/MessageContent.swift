@@ -42,7 +42,9 @@ struct MessageContent: ~Copyable {
     /// Reads what there is at a place of the content.
     private func read(upTo count: Int, at position: Int) throws(SystemError) -> [UInt8] {
         guard rawFile >= 0 else { return Array((whole ?? [])[position..<(position + count)]) }
-        let piece = try FileDescriptor.borrowing(rawFile) { file throws(SystemError) in try file.pread(upTo: count, at: offset + Int64(position)) }
+        let piece = try FileDescriptor.borrowing(rawFile) { file throws(SystemError) in
+            try file.pread(upTo: count, at: offset + Int64(position))
+        }
         guard !piece.isEmpty else { throw SystemError(errno: 5, operation: "read", object: "the queue file: it is too short") }
         return piece
     }

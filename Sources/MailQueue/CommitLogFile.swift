@@ -175,7 +175,8 @@ public struct CommitLogFile: Sendable {
             files.compactMap { file -> CommitLogSlot? in
                 guard let position = list.lastIndex(where: { $0.header.id == file.id }) else { return nil }
                 list[position].isFile = true
-                return file.isAccepted ? nil : CommitLogSlot(descriptor: descriptor, generation: generation, index: list[position].header.index)
+                return file.isAccepted
+                    ? nil : CommitLogSlot(descriptor: descriptor, generation: generation, index: list[position].header.index)
             }
         }
         // Where this fails, too, and cleanup dies before it has settled the log, the message comes although its client was told to try

@@ -48,7 +48,9 @@ struct CommitLogSlot {
 
     /// Calls `body` with the lock. Blocks while another program makes the file.
     func locked<Result>(_ body: () throws -> Result) throws -> Result {
-        try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.lockRange(at: offset, count: Int64(CommitLogSlot.size)) }
+        try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in
+            try file.lockRange(at: offset, count: Int64(CommitLogSlot.size))
+        }
         defer {
             try? FileDescriptor.borrowing(descriptor) { file throws(SystemError) in
                 try file.unlockRange(at: offset, count: Int64(CommitLogSlot.size))

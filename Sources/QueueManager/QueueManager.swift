@@ -128,6 +128,8 @@ final class QueueManager {
 
     /// When ``tick()`` is to be called next, microseconds since 1970.
     var nextWakeUp: Int64 {
+        // What is due then is the successor's. To be called for it again and again would be work under way without end.
+        guard !isDraining else { return .max }
         let next = min(nextRescan, scheduler.nextWakeUp(now: clock.now()) ?? .max)
         return hasRoom ? min(due.nextDue() ?? .max, next) : next
     }
@@ -370,6 +372,7 @@ final class QueueManager {
     ///   now (window D2). Without a bound one slow receiver would stop all mail after a reload, because there is one queue manager at a time.
     func drain(patience: TimeAmount) async {
         isDraining = true
+        onWakeUpChange()
         let timer = ServiceActor.loop.scheduleTask(in: patience) {
             ServiceActor.assumeIsolated {
                 if self.operations > 0 { self.log.warning("\(self.operations) operations are still under way and are given up") }

@@ -161,6 +161,8 @@ struct Acceptor {
     /// Finishes and ends the program. SIGTERM during a patient drain makes it impatient.
     private func drain(patience: Int?, _ room: PreambleRoom) -> Never {
         status.setDraining()
+        // Where master is gone nobody else has them: who connects is refused at once, in place of waiting for one who is waiting for him.
+        for listener in listeners { _ = FileDescriptor(owning: listener) }
         empty(room)
         // Behind what was handed over before.
         ServiceActor.call {

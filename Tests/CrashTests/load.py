@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
+from commit_log import logged_messages
 from harness import BIN, free_port, wait_until
 
 ADDRESSES = {"anna@sender.test": "delivered", "boxer@sender.test": "boxed", "matt@remote.test": "sent", "nobody@remote.test": "reported"}
@@ -148,7 +149,7 @@ class Load:
                 count += sum(1 for _ in (self.instance.queue / name).iterdir())
             except OSError:
                 pass
-        return count
+        return count + len(logged_messages(self.instance.queue / "commit"))
 
     def _message(self):
         with self.lock:
@@ -273,8 +274,8 @@ def start(instance, keeps_ports=False):
 
 
 def waiting(instance):
-    """The files of the queue that are messages or may become some. An empty one in incoming is none: its writer died between creating and
-    locking it, and the queue manager removes it after 10 s, in case the writer lives."""
+    """The files of the queue that are messages or may become some, and what is in a commit log and not done. An empty file in incoming is
+    none: its writer died between creating and locking it, and the queue manager removes it after 10 s, in case the writer lives."""
     found = []
     for directory in ("maildrop", "incoming", "deferred", "hold", "corrupt"):
         try:
@@ -284,7 +285,7 @@ def waiting(instance):
         except FileNotFoundError:
             # It went on while this looked.
             found.append(directory)
-    return found
+    return found + [f"commit/{message_id}" for message_id, _, _ in logged_messages(instance.queue / "commit")]
 
 
 def settle(instance, sink, load, patience=120):

@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from commit_log import logged_messages
 from harness import Instance, wait_until
 from load import WINDOWS, Account, Load, Sink, copy_of, maildir, mbox, settle, start, waiting
 
@@ -102,29 +103,6 @@ class Disks:
                 # Not worth the loss of what the test has found.
                 print(error)
                 subprocess.run(["umount", "-l", str(place)], capture_output=True)
-
-
-def logged_messages(commit):
-    """What recovery would make files again where they are missing: id, directory, file. The checksums of the records are left to it."""
-    found = []
-    for path in sorted(commit.glob("log.*")):
-        log = path.read_bytes()
-        headers = [log[at : at + 34] for at in (0, 2048) if log[at : at + 8] == b"MARTLOG\n"]
-        if not headers:
-            continue
-        slots, generation = int.from_bytes(headers[0][22:26], "little"), max((h[26:34] for h in headers), key=lambda g: int.from_bytes(g, "little"))
-        position = -(-(4096 + 8 * slots) // 4096) * 4096
-        for index in range(slots):
-            for start in (position, -(-position // 4096) * 4096):
-                record = log[start : start + 68]
-                if record[:4] == b"MREC" and record[8:16] == generation and int.from_bytes(record[16:20], "little") == index:
-                    break
-            else:
-                break
-            position = start + 68 + int.from_bytes(record[4:8], "little")
-            if log[4096 + 8 * index : 4104 + 8 * index] != generation:
-                found.append((record[22 : 22 + record[21]].decode(), "hold" if record[20] else "incoming", log[start + 68 : position]))
-    return found
 
 
 def queued_messages(queue):

@@ -1,5 +1,10 @@
 """Recovery is a matter of seconds: nothing waits for the next turn of a program that is woken from time to time."""
 
+import os
+import signal
+import smtplib
+import socket
+
 import pytest
 from load import Sink
 
@@ -42,3 +47,22 @@ def test_a_dead_queue_manager_is_started_although_no_mail_comes(alone):
         assert alone.children("qmgr") not in ([], before)
     finally:
         sink.stop()
+
+
+def test_what_outlives_master_keeps_nobody_waiting(alone):
+    """A program that finishes its work has no listener any more: who connects is refused, and does not wait for one who may be waiting for him."""
+    alone.start()
+    with smtplib.SMTP("127.0.0.1", alone.port, timeout=SOON) as client:
+        assert client.noop()[0] == 250
+        os.kill(alone.process.pid, signal.SIGKILL)
+        alone.process.wait()
+
+        def is_refused():
+            try:
+                socket.create_connection(("127.0.0.1", alone.port), timeout=1).close()
+                return False
+            except ConnectionRefusedError:
+                return True
+
+        wait_until(is_refused, "connections are refused", SOON, alone.explain)
+        assert client.noop()[0] == 250

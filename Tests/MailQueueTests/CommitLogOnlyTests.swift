@@ -8,7 +8,9 @@ import Testing
 @testable import MailQueue
 
 @Suite struct CommitLogOnlyTests {
-    private func logOnly(_ queue: CommitLogFixture, _ log: inout CommitLogFile, count: Int = 1) throws -> [(CompletedQueueFile, CommitLogPlace)] {
+    private func logOnly(_ queue: CommitLogFixture, _ log: inout CommitLogFile, count: Int = 1) throws -> [(
+        CompletedQueueFile, CommitLogPlace
+    )] {
         let files = try (0..<count).map { try queue.write(String(repeating: "x", count: 3000 * $0), isFile: false) }
         return Array(zip(files, try log.put(files)))
     }

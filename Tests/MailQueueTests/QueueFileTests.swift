@@ -37,7 +37,8 @@ private func sampleEnvelope(recipients: Int = 3) -> Envelope {
 }
 
 private func write(_ content: [UInt8], recipients: Int = 3, unique: UInt64 = 7, in directory: String) throws -> CompletedQueueFile {
-    let writer = QueueFileWriter(in: directory, envelope: sampleEnvelope(recipients: recipients), now: 1_700_000_000_123_456, unique: unique)
+    let writer = QueueFileWriter(
+        in: directory, envelope: sampleEnvelope(recipients: recipients), now: 1_700_000_000_123_456, unique: unique)
     var rest = content[...]
     while !rest.isEmpty {
         try writer.append(rest.prefix(100_000))

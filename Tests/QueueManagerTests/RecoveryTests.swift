@@ -282,3 +282,17 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
         #expect(bench.agents.requests.map(\.queueID) == [file.id])
     }
 }
+
+/// Called again and again for what is due, it would never have nothing under way, and its successor would wait for its patience to end.
+@Test func aQueueManagerThatEndsWantsNoFurtherCalls() async throws {
+    try await onBench { bench in
+        bench.agents.answer = reply(.deferred, "4.4.1")
+        _ = try await bench.arrive(to: ["a@one.test"])
+        bench.time.now += 86_400 * second
+        #expect(bench.manager.nextWakeUp <= bench.time.now)
+        var isTold = false
+        bench.manager.onWakeUpChange = { isTold = true }
+        await bench.manager.drain(patience: .seconds(60))
+        #expect(isTold && bench.manager.nextWakeUp == .max)
+    }
+}
