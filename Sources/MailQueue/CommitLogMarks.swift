@@ -49,10 +49,10 @@ public struct CommitLogMarks {
         logs[place.log] = log
     }
 
-    /// Whether a record is settled already: a notice of it came late.
-    public func isSettled(_ place: CommitLogPlace) throws(SystemError) -> Bool {
+    /// Whether something was said of a record already, that its message is done, or a file: a notice of it came late.
+    public func isSpokenFor(_ place: CommitLogPlace) throws(SystemError) -> Bool {
         guard let log = log(of: place) else { return false }
-        return try log.slot(place.index).state() == .settled
+        return try log.slot(place.index).state() != .open
     }
 
     /// The queue file of a message that is in the log; nil where the log has it no more, and so it is a file.

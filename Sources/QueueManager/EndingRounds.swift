@@ -87,7 +87,9 @@ extension QueueManager {
     /// Has the sender told of failures and successes; false when a report that is due is not queued.
     private func report(_ message: ActiveMessage) async -> Bool {
         // The report has content of the file.
-        if message.hasUnreportedFailures || message.hasUnreportedSuccesses { needFile(message) }
+        if message.hasUnreportedFailures || message.hasUnreportedSuccesses {
+            guard needFile(message) else { return false }
+        }
         if message.hasUnreportedFailures {
             guard await bounce.notify(notice(.failure, message)) else {
                 log.warning("\(message.id): bounce service failure: the report is tried again later")

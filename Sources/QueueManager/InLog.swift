@@ -22,29 +22,33 @@ extension QueueManager {
         }
     }
 
-    /// Whether a notice tells of a message that is done: found in the log at start, delivered, and told of late.
-    func isSettled(_ id: QueueID, _ place: CommitLogPlace) -> Bool {
+    /// Whether a notice came late: its message was found in the log at start, and is known, or done.
+    func isKnown(_ id: QueueID, _ place: CommitLogPlace) -> Bool {
         do throws(SystemError) {
-            return try marks.isSettled(place)
+            return try marks.isSpokenFor(place)
         } catch {
             log.warning("\(id): \(error)")
             return false
         }
     }
 
-    func makeFile(_ id: QueueID, _ place: CommitLogPlace) {
+    private func makeFile(_ id: QueueID, _ place: CommitLogPlace) -> Bool {
         do {
             try marks.materialize(id, at: place)
+            return true
         } catch {
             log.warning("\(id): cannot make the queue file: \(error)")
+            return false
         }
     }
 
-    /// To be called before anything is done with the file of an active message.
-    func needFile(_ message: ActiveMessage) {
-        guard let place = message.place else { return }
+    /// To be called before anything is done with the file of an active message; false where there is none.
+    @discardableResult
+    func needFile(_ message: ActiveMessage) -> Bool {
+        guard let place = message.place else { return true }
+        guard makeFile(message.id, place) else { return false }
         message.place = nil
-        makeFile(message.id, place)
+        return true
     }
 
     /// What a log has of a message; nil where the message is a file meanwhile.
@@ -56,7 +60,7 @@ extension QueueManager {
 
     /// To be called before anything is done with the file of a message that waits.
     func needFile(_ id: QueueID) {
-        if let place = logged.removeValue(forKey: id) { makeFile(id, place) }
+        if let place = logged.removeValue(forKey: id) { _ = makeFile(id, place) }
     }
 
     /// The content of a message that is in the log alone; nil where it is a file.

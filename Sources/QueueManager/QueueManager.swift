@@ -104,7 +104,7 @@ final class QueueManager {
         // scans later still finds no file at its delivery, and is forgotten.)
         guard active[id] == nil, !inBacklog.contains(id), due.due(of: id) == nil, !foundByScan.contains(id) else { return }
         if notice.envelope.isHeld { return }
-        if let place, !notice.isFile, isSettled(id, place) { return }
+        if let place, !notice.isFile, isKnown(id, place) { return }
         // Without recipients a message would count as finished; what the file says is looked at instead.
         guard !isDraining, hasRoom, !notice.envelope.recipients.isEmpty else {
             enlist(id, at: notice.isFile ? nil : place)
