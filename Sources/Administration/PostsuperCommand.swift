@@ -186,7 +186,7 @@ private final class StoppedQueue {
 
     func perform(_ verb: QueueCommand.Verb, _ id: QueueID, in places: [QueueDirectory]) -> Bool {
         for place in places where (try? Files.exists(directories.path(place, id))) == true {
-            do throws(SystemError) {
+            do {
                 switch (verb, place) {
                 case (.delete, _):
                     try marks.settle(id)
@@ -196,7 +196,9 @@ private final class StoppedQueue {
                     }
                 case (_, .maildrop): continue
                 case (.hold, .hold): continue
-                case (.hold, _): try directories.move(id, from: place, to: .hold)
+                case (.hold, _):
+                    if place == .incoming { try marks.leave(id) }
+                    try directories.move(id, from: place, to: .hold)
                 case (.release, .hold), (.requeue, .hold):
                     try Files.setTimes(directories.path(.hold, id), modified: SystemClock.now())
                     try directories.move(id, from: .hold, to: .deferred)
@@ -206,7 +208,7 @@ private final class StoppedQueue {
                 }
                 return true
             } catch {
-                Diagnostics.error(error.description)
+                Diagnostics.error("\(error)")
             }
         }
         return false

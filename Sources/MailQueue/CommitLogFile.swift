@@ -189,11 +189,14 @@ public struct CommitLogFile: Sendable {
     /// - Throws: the log keeps what it has then, and must not be written to; it can be settled again.
     public mutating func settle(_ directories: QueueDirectories, now: Int64) throws {
         guard let reader = try CommitLogReader(descriptor) else { throw QueueFileError.notAQueueFile("\(path): header") }
-        let settlement = CommitLogSettlement(directories: directories, reader: reader)
-        if distrustsFiles { try settlement.rewrite() }
-        distrustsFiles = true
-        try settlement.run(entries.list.withLock { $0 })
-        distrustsFiles = false
+        // Another one stands there after a try whose last sync failed: everything was settled then.
+        if reader.header.generation == header.generation {
+            let settlement = CommitLogSettlement(directories: directories, reader: reader)
+            if distrustsFiles { try settlement.rewrite() }
+            distrustsFiles = true
+            try settlement.run(entries.list.withLock { $0 })
+            distrustsFiles = false
+        }
         header = try CommitLogFile.beginGeneration(after: header, of: descriptor, now: now)
         entries = Entries()
         count = 0

@@ -28,6 +28,8 @@ public struct CommitLogMarks {
 
     private let directories: QueueDirectories
     private var logs: [UInt32: Log] = [:]
+    /// The messages of settled records that ``learn(makesFiles:)`` found last: a file of one in `incoming` was not removed before its qmgr died.
+    public private(set) var finished: Set<QueueID> = []
 
     public init(directories: QueueDirectories) { self.directories = directories }
 
@@ -43,7 +45,7 @@ public struct CommitLogMarks {
         let path = "\(directories.commit)/\(CommitLogFile.name(place.log))"
         let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
         // A notice that came late may be of a log that was larger than the one that has its name now.
-        guard let header = try? CommitLogReader(file.rawValue)?.header, header.generation == place.generation else { return }
+        guard let header = try header(of: file), header.generation == place.generation else { return }
         let log = Log(header, descriptor: file)
         log.indices[id] = place.index
         logs[place.log] = log
@@ -73,9 +75,27 @@ public struct CommitLogMarks {
         guard let log = log(of: place) else { return }
         let slot = log.slot(place.index)
         try slot.locked {
-            guard try slot.state() == .open, let file = try read(id, at: place) else { return }
+            guard try slot.state() == .open else { return }
+            guard let file = try read(id, at: place) else {
+                // Where the log has begun anew, cleanup has made the file.
+                let present = try FileDescriptor.borrowing(log.descriptor) { (file) throws(SystemError) -> CommitLogHeader? in
+                    try header(of: file)
+                }
+                guard present?.generation != place.generation else {
+                    throw QueueFileError.notAQueueFile("record \(place.index) of commit/\(CommitLogFile.name(place.log))")
+                }
+                return
+            }
             _ = try CommitLogMessageFile.make(file, path: directories.path(.incoming, id))
             try slot.say(.filed)
+        }
+    }
+
+    private func header(of file: borrowing FileDescriptor) throws(SystemError) -> CommitLogHeader? {
+        do throws(QueueFileError) {
+            return try CommitLogReader(file.rawValue)?.header
+        } catch {
+            throw SystemError(errno: 5, operation: "read", object: "commit log: \(error)")
         }
     }
 
@@ -87,16 +107,21 @@ public struct CommitLogMarks {
     /// Settles the record of a message, if it has one. To be called before its file is removed.
     public mutating func settle(_ id: QueueID) throws(SystemError) {
         for log in logs.values {
-            guard let index = log.indices.removeValue(forKey: id) else { continue }
+            guard let index = log.indices[id] else { continue }
             try log.slot(index).say(.settled)
+            log.indices[id] = nil
         }
     }
 
     /// Says that the file of a message, if it has a record, is not made from the record any more. To be called before it leaves `incoming`.
-    public func leave(_ id: QueueID) throws(SystemError) {
+    public func leave(_ id: QueueID) throws {
         for log in logs.values {
             guard let index = log.indices[id] else { continue }
-            try log.slot(index).say(.filed)
+            let slot = log.slot(index)
+            try slot.locked {
+                // What could not be made a file is still to be made one.
+                if try Files.exists(directories.path(.incoming, id)) { try slot.say(.filed) }
+            }
         }
     }
 
@@ -106,6 +131,7 @@ public struct CommitLogMarks {
     /// - Returns: what went wrong, by log.
     public mutating func learn(makesFiles: Bool = false) -> [String] {
         var problems: [String] = []
+        finished = []
         do throws(SystemError) {
             let logs = try CommitLogRecovery.logs(directories)
             guard !logs.isEmpty else { return [] }
@@ -119,12 +145,20 @@ public struct CommitLogMarks {
                     guard let reader = try CommitLogReader(file.rawValue) else { continue }
                     try reader.forEach(
                         { (record) throws(any Error) in
-                            guard try !reader.isSettled(record.header.index) else { return }
+                            if try reader.isSettled(record.header.index) {
+                                finished.insert(record.header.id)
+                                return
+                            }
                             let place = CommitLogPlace(
                                 log: number, generation: reader.header.generation, index: record.header.index, offset: record.offset)
                             try note(record.header.id, at: place)
                             // A log that nobody has is for recovery.
-                            if isOwned, try !hasLeft(record.header.id) { try materialize(record.header.id, at: place) }
+                            guard isOwned else { return }
+                            do {
+                                if try !hasLeft(record.header.id) { try materialize(record.header.id, at: place) }
+                            } catch {
+                                problems.append("\(path): \(record.header.id): \(error)")
+                            }
                         }, failure: { $0 })
                 } catch {
                     problems.append("\(path): \(error)")

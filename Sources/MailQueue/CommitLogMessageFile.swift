@@ -5,17 +5,18 @@ import MailModel
 import SystemKit
 
 enum CommitLogMessageFile {
-    /// - Returns: the file, whole, and locked: a scan leaves it alone.
+    /// - Returns: the file, whole. One that was made here is locked: a scan leaves it alone.
     /// - Throws: SystemError; what was begun is removed, or is found and finished the next time.
     static func make(_ bytes: [UInt8], path: String) throws(SystemError) -> FileDescriptor {
         while true {
             let file = try FileDescriptor.open(path, [.writeOnly, .create, .noFollow], mode: 0o600)
+            // One that has its length is whole, since the machine has lost no power. Cleanup may have it locked until it is synced: not waited for.
+            let before = try file.status()
+            if before.size == Int64(bytes.count) && before.links > 0 { return file }
             try file.lockExclusive()
-            let status = try file.status()
             // A scan that came between open and lock took it for a file whose writer died, and removed it: begin anew.
-            if status.links == 0 { continue }
-            // One that has its length is whole, since it was written in one go and the machine has lost no power. What is shorter was left by one who died.
-            if status.size == Int64(bytes.count) { return file }
+            if try file.status().links == 0 { continue }
+            // What is shorter was left by one who died.
             do throws(SystemError) {
                 try file.pwriteAll(bytes, at: 0)
             } catch {

@@ -38,9 +38,14 @@ struct CommitLogReader: Sendable {
     }
 
     /// The records of the present generation, in order.
-    func forEach<Failure: Error>(_ body: (CommitLogRecord) throws(Failure) -> Void, failure: (QueueFileError) -> Failure) throws(Failure) {
+    ///
+    /// - Parameter damaged: where it is given, batches behind a damaged record count, too, and it is told the number of the record.
+    func forEach<Failure: Error>(
+        _ body: (CommitLogRecord) throws(Failure) -> Void, failure: (QueueFileError) -> Failure, damaged: ((UInt32) -> Void)? = nil
+    ) throws(Failure) {
         var position = header.firstRecord
-        for index in 0..<header.slots {
+        var index: UInt32 = 0
+        while index < header.slots {
             let found: CommitLogRecord?
             do throws(QueueFileError) {
                 if let next = try record(index, at: position) {
@@ -54,10 +59,36 @@ struct CommitLogReader: Sendable {
             } catch {
                 throw failure(error)
             }
-            guard let found else { return }
+            guard let found else {
+                guard let damaged else { return }
+                do throws(QueueFileError) {
+                    guard let next = try batch(behind: index, from: position) else { return }
+                    damaged(index)
+                    (index, position) = (next.header.index, next.offset)
+                    continue
+                } catch {
+                    throw failure(error)
+                }
+            }
+            index += 1
             position += UInt64(CommitLogRecordHeader.size) + UInt64(found.header.length)
             try body(found)
         }
+    }
+
+    /// The first record of a batch further on. Each batch is durable before the next is written: it is there only where what is missing was damaged later.
+    private func batch(behind index: UInt32, from position: UInt64) throws(QueueFileError) -> CommitLogRecord? {
+        var place = CommitLogHeader.aligned(position)
+        while place + UInt64(CommitLogRecordHeader.size) <= header.size {
+            let raw = try CommitLogReader.read(descriptor, CommitLogRecordHeader.size, at: Int64(place))
+            if let (found, _) = CommitLogRecordHeader.decode(raw), found.generation == header.generation, found.index > index,
+                let whole = try record(found.index, at: place)
+            {
+                return whole
+            }
+            place += CommitLogHeader.pageSize
+        }
+        return nil
     }
 
     private func record(_ index: UInt32, at position: UInt64) throws(QueueFileError) -> CommitLogRecord? {

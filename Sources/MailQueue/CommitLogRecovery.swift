@@ -38,7 +38,11 @@ public struct CommitLogRecovery: Sendable {
             do {
                 let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
                 guard try file.tryLockExclusive(), let reader = try CommitLogReader(file.rawValue) else { continue }
-                try recover(reader) { recovered.append($0) }
+                try recover(reader) {
+                    recovered.append($0)
+                } damaged: {
+                    problems.append("\(path): record \($0) is damaged, and its message is lost unless it is in the queue")
+                }
             } catch {
                 problems.append("\(path): \(error)")
             }
@@ -98,7 +102,9 @@ public struct CommitLogRecovery: Sendable {
     /// Recovers a log whose lock the caller has, in its turn, and empties it.
     ///
     /// - Throws: when all that can be recovered is; the log is not emptied then.
-    func recover(_ reader: CommitLogReader, _ note: (QueueID) -> Void = { _ in }) throws {
+    func recover(
+        _ reader: CommitLogReader, _ note: (QueueID) -> Void = { _ in }, damaged: @escaping (UInt32) -> Void = { _ in }
+    ) throws {
         var entries: [CommitLogEntry] = []
         var problem: (any Error)?
         try reader.forEach(
@@ -117,7 +123,7 @@ public struct CommitLogRecovery: Sendable {
                     // The others do not wait for this one.
                     problem = problem ?? error
                 }
-            }, failure: { $0 })
+            }, failure: { $0 }, damaged: damaged)
         if let problem { throw problem }
         guard !entries.isEmpty else { return }
         try CommitLogSettlement(directories: directories, reader: reader).run(entries)

@@ -38,12 +38,19 @@ struct CommitLogSettlement {
             for descriptor in open { _ = FileDescriptor(owning: descriptor) }
             open = []
         }
+        var problem: (any Error)?
         for entry in entries {
-            guard let descriptor = try descriptor(of: entry) else { continue }
-            open.append(descriptor)
+            do {
+                guard let descriptor = try descriptor(of: entry) else { continue }
+                open.append(descriptor)
+            } catch {
+                // The others do not wait for this one.
+                problem = problem ?? error
+            }
             if open.count == CommitLogSettlement.batch { try synchronize() }
         }
         try synchronize()
+        if let problem { throw problem }
         try CommitLogSettlement.synchronizeNames(directories)
     }
 
@@ -54,19 +61,20 @@ struct CommitLogSettlement {
         // much as a sixth of making the file: it is for `incoming`. In `deferred` such a file may be torn by a power failure; its
         // message was done.
         case .settled: return try openFile(entry.header, in: .incoming)
-        case .filed: return try findFile(entry.header, [.readOnly, .noFollow])
+        // One that is nowhere, and not settled, should have become a file, and could not.
+        case .filed: return try findFile(entry.header, [.readOnly, .noFollow]) ?? makeFile(entry, while: .filed)
         // One that is nowhere was removed: by qmgr, or by an administrator's hand.
         case .open where entry.isFile: return try findFile(entry.header, [.readOnly, .noFollow])
-        case .open: return try makeFile(entry) ?? findFile(entry.header, [.readOnly, .noFollow])
+        case .open: return try makeFile(entry, while: .open) ?? findFile(entry.header, [.readOnly, .noFollow])
         }
     }
 
     /// Makes a file of a message that is in the log alone (CommitLogSlot); nil where qmgr has made one, or the message is done.
-    private func makeFile(_ entry: CommitLogEntry) throws -> Int32? {
+    private func makeFile(_ entry: CommitLogEntry, while expected: CommitLogSlot.State) throws -> Int32? {
         let slot = reader.slot(entry.header.index)
         let path = directories.path(.incoming, entry.header.id)
         let made: Int32? = try slot.locked {
-            guard try slot.state() == .open else { return nil }
+            guard try slot.state() == expected else { return nil }
             let found = try CommitLogReader.record(
                 entry.header.index, of: reader.header.generation, at: entry.offset, in: reader.descriptor, upTo: reader.header.size)
             guard let found else { throw QueueFileError.notAQueueFile("record \(entry.header.index) of the log") }

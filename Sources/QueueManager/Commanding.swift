@@ -148,24 +148,43 @@ extension QueueManager {
             await withdraw(message)
             return true
         }
-        let directory = forget(id) ?? .hold
-        do {
-            try removeFile(id, from: directory)
-        } catch  where error.isNotFound {
-            return false
-        } catch {
-            log.warning("\(error)")
-            remember(id, directory)
-            return false
+        if logged[id] != nil {
+            guard settleLogged(id) else { return false }
+        } else {
+            let directory = forget(id) ?? .hold
+            do {
+                try removeFile(id, from: directory)
+            } catch  where error.isNotFound {
+                return false
+            } catch {
+                log.warning("\(error)")
+                remember(id, directory)
+                return false
+            }
         }
         log.info("\(id): removed", fields: .event("removed", id))
         await bounce.forget(id)
         return true
     }
 
+    /// Ends with a message that waits in a commit log; it needs no file for that.
+    private func settleLogged(_ id: QueueID) -> Bool {
+        do throws(SystemError) {
+            try removeFile(id, from: .incoming, isFile: false)
+        } catch {
+            guard error.isNotFound else {
+                log.warning("\(id): \(error)")
+                return false
+            }
+        }
+        logged[id] = nil
+        _ = forget(id)
+        return true
+    }
+
     /// Takes an inactive message out of memory; where its file stands.
     private func forget(_ id: QueueID) -> QueueDirectory? {
-        needFile(id)
+        guard needFile(id) else { return nil }
         flushed.remove(id)
         if due.remove(id) { return .deferred }
         return inBacklog.remove(id) != nil ? .incoming : nil

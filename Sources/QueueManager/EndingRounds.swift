@@ -43,7 +43,7 @@ extension QueueManager {
             await remove(message)
         } else if message.wish == .hold {
             end(message)
-            needFile(message)
+            guard needFile(message) else { return feed() }
             move(message.id, from: message.directory, to: .hold)
             log.info("\(message.id): placed on hold", fields: .event("hold", message.id))
             feed()
@@ -137,7 +137,8 @@ extension QueueManager {
 
     private func postpone(_ message: ActiveMessage) {
         end(message)
-        needFile(message)
+        // Without a file it is tried again when cleanup has made one.
+        guard needFile(message) else { return feed() }
         let now = clock.now()
         let next: Int64
         if message.isFinished {
@@ -166,7 +167,7 @@ extension QueueManager {
 
     private func remove(_ message: ActiveMessage) async {
         do {
-            try removeFile(message.id, from: message.directory)
+            try removeFile(message.id, from: message.directory, isFile: message.place == nil)
         } catch  where error.isNotFound {
             // Most messages of a log never were files.
             if message.place == nil { log.warning("\(message.id): \(error)") }

@@ -58,9 +58,12 @@ extension QueueManager {
         return StoredMessage(header: header, envelope: envelope, states: states, stateOffsets: stateOffsets)
     }
 
-    /// To be called before anything is done with the file of a message that waits.
-    func needFile(_ id: QueueID) {
-        if let place = logged.removeValue(forKey: id) { _ = makeFile(id, place) }
+    /// To be called before anything is done with the file of a message that waits; false where there is none.
+    func needFile(_ id: QueueID) -> Bool {
+        guard let place = logged[id] else { return true }
+        guard makeFile(id, place) else { return false }
+        logged[id] = nil
+        return true
     }
 
     /// The content of a message that is in the log alone; nil where it is a file.
@@ -81,6 +84,6 @@ extension QueueManager {
     /// Before a file leaves `incoming`: from then on cleanup does not make it of the record.
     func leave(_ id: QueueID, _ directory: QueueDirectory) {
         guard directory == .incoming else { return }
-        do throws(SystemError) { try marks.leave(id) } catch { log.warning("\(id): \(error)") }
+        do { try marks.leave(id) } catch { log.warning("\(id): \(error)") }
     }
 }

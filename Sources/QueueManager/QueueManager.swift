@@ -25,8 +25,8 @@ final class QueueManager {
     let files: QueueFiles
     /// Where messages stand in cleanup's commit logs.
     var marks: CommitLogMarks
-    /// Before the first scan; and a log that could not be recovered is tried again with the next one.
-    var hasUnrecoveredLogs = true
+    /// Whether what was in logs of living cleanups at the start has become files.
+    var hasLearnedLogs = false
     let route: RecipientRouting
     let agents: any DeliveryAgents
     let bounce: any BounceRecording
@@ -266,10 +266,17 @@ final class QueueManager {
         }
     }
 
-    /// Removes a message that is done (S7): first its record in a commit log is settled, so that no recovery brings it back.
-    func removeFile(_ id: QueueID, from directory: QueueDirectory) throws(SystemError) {
-        // Without the mark it may be delivered twice after a power failure: better than to keep it.
-        do throws(SystemError) { try marks.settle(id) } catch { log.warning("\(id): \(error)") }
+    /// Removes a message that is done (S7): first its record in a commit log is settled, so that nobody makes it a file again.
+    ///
+    /// - Parameter isFile: without one the mark is what ends the message.
+    func removeFile(_ id: QueueID, from directory: QueueDirectory, isFile: Bool = true) throws(SystemError) {
+        do throws(SystemError) {
+            try marks.settle(id)
+        } catch {
+            guard isFile else { throw error }
+            // Without the mark it may be delivered twice after a power failure: better than to keep it.
+            log.warning("\(id): \(error)")
+        }
         try Files.unlink(files.path(directory, id))
     }
 

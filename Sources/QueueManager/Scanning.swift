@@ -19,7 +19,7 @@ extension QueueManager {
 
     /// Lists files in `incoming` that are not known. The ids come in the order of their making.
     func scanIncoming() async {
-        if hasUnrecoveredLogs { recoverCommitLogs() }
+        recoverCommitLogs()
         let found: [QueueID]
         do {
             found = try files.directories.ids(in: .incoming).sorted()
@@ -31,6 +31,13 @@ extension QueueManager {
         foundByScan = []
         for (count, id) in found.enumerated() where active[id] == nil && !inBacklog.contains(id) {
             if count % 256 == 255 { await Task.yield() }
+            if marks.finished.contains(id) {
+                // Done, and not removed before a program died.
+                do throws(SystemError) { try Files.unlink(files.path(.incoming, id)) } catch {
+                    if !error.isNotFound { log.warning("\(error)") }
+                }
+                continue
+            }
             do throws(QueueFileError) {
                 switch try files.inspectIncoming(id, now: clock.now()) {
                 // What came in by a notice while this scan gave way is known by now; `enlist` checks.
@@ -46,23 +53,25 @@ extension QueueManager {
         }
     }
 
-    /// After a power failure messages may be in commit logs alone; whoever starts first makes them files again.
+    /// After a power failure, or the death of a cleanup, messages may be in commit logs alone; whoever comes first makes them files.
     private func recoverCommitLogs() {
         do throws(SystemError) {
             let (recovered, problems) = try CommitLogRecovery(directories: files.directories, now: clock.now()).run()
             for id in recovered { log.info("\(id): recovered from the commit log", fields: .event("recovered", id)) }
             for problem in problems { log.warning("commit log: \(problem)") }
-            hasUnrecoveredLogs = !problems.isEmpty
         } catch {
             log.warning("commit log: \(error)")
-            hasUnrecoveredLogs = true
         }
         // Nobody will tell again of what an earlier life of this program had in memory alone.
-        learnMarks(makesFiles: true)
+        if !hasLearnedLogs { hasLearnedLogs = learnMarks(makesFiles: true) }
     }
 
-    private func learnMarks(makesFiles: Bool = false) {
-        for problem in marks.learn(makesFiles: makesFiles) { log.warning("commit log: \(problem)") }
+    /// Reads where messages stand; false where something went wrong.
+    @discardableResult
+    private func learnMarks(makesFiles: Bool = false) -> Bool {
+        let problems = marks.learn(makesFiles: makesFiles)
+        for problem in problems { log.warning("commit log: \(problem)") }
+        return problems.isEmpty
     }
 
     /// Learns the due times of all deferred messages: their modification times. No file is opened. On a thread of its own, because a

@@ -117,6 +117,65 @@ import Testing
         log.close()
     }
 
+    /// No room, no inodes, no descriptors: what could not be made a file when it was wanted is made one when the log is settled.
+    @Test(arguments: [false, true]) func aFileThatCouldNotBeMadeIsMadeLater(isFiledAllTheSame: Bool) throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let (file, place) = try logOnly(queue, &log)[0]
+        let marks = try marks(queue, [(file, place)])
+        try Files.makeDirectory(file.path)
+        #expect(throws: SystemError.self) { try marks.materialize(file.id, at: place) }
+        try Files.removeDirectory(file.path)
+        if isFiledAllTheSame {
+            try CommitLogSlot(descriptor: log.descriptor, generation: place.generation, index: place.index).say(.filed)
+        } else {
+            try marks.leave(file.id)
+            #expect(try !marks.isSpokenFor(place))
+        }
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        #expect(try queue.bytes(.incoming, file.id) == file.bytes)
+        log.close()
+    }
+
+    @Test func oneThatCannotBeMadeAFileDoesNotHoldUpTheOthers() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 3)
+        try Files.makeDirectory(messages[1].0.path)
+        #expect(throws: SystemError.self) { try log.settle(queue.directories, now: CommitLogFixture.start) }
+        #expect(try queue.bytes(.incoming, messages[2].0.id) == messages[2].0.bytes)
+        try Files.removeDirectory(messages[1].0.path)
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        for (file, _) in messages { #expect(try queue.bytes(.incoming, file.id) == file.bytes) }
+        log.close()
+    }
+
+    /// The last sync of a settlement fails: the header is in memory, and everything was durable before.
+    @Test func aSettlementWhoseLastSyncFailedIsDoneTheNextTime() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        let messages = try logOnly(queue, &log, count: 2)
+        var header = CommitLogHeader(size: 65_536, generation: log.generation + 7)
+        header.generation = log.generation + 7
+        try queue.write(header.encoded, at: 0)
+        try log.settle(queue.directories, now: CommitLogFixture.start)
+        #expect(log.isEmpty && log.generation > messages[0].1.generation)
+        log.close()
+    }
+
+    /// A block of the log that went bad takes its own batch with it, and says so.
+    @Test func behindADamagedBatchTheOthersAreRecovered() throws {
+        let queue = try CommitLogFixture()
+        var log = try queue.acquire()
+        var messages: [(CompletedQueueFile, CommitLogPlace)] = []
+        for _ in 0..<3 { messages += try logOnly(queue, &log) }
+        log.close()
+        try queue.write([0x55], at: Int64(messages[1].1.offset) + 100)
+        let (recovered, problems) = try CommitLogRecovery(directories: queue.directories, now: CommitLogFixture.start).run()
+        #expect(recovered == [messages[0].0.id, messages[2].0.id])
+        #expect(problems.count == 1 && problems[0].hasSuffix("record 1 is damaged, and its message is lost unless it is in the queue"))
+    }
+
     /// What the log may have, but was made durable otherwise, or refused, is not made of the record.
     @Test func whatIsDisownedIsNotMade() throws {
         let queue = try CommitLogFixture()

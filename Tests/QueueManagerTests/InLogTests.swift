@@ -177,6 +177,57 @@ private func withLog(
     }
 }
 
+/// A full disk when a message is to be deferred: nothing is lost, and it is tried again when cleanup has made the file.
+@Test func whatCannotBecomeAFileStaysInTheLog() async throws {
+    try await withLog { bench, cleanup in
+        let notices = try ["a", "b"].map { try cleanup.accept(to: ["\($0)@one.test"], notify: []) }
+        for notice in notices { try Files.makeDirectory(bench.directories.path(.incoming, notice.queueID)) }
+        bench.agents.answer = { request in
+            request.queueID == notices[0].queueID ? reply(.deferred, "4.4.1")(request) : reply(.bounced, "5.1.1")(request)
+        }
+        for notice in notices { bench.manager.arrived(notice) }
+        await bench.manager.settled()
+        #expect(bench.manager.active.isEmpty && bench.bounce.notices.isEmpty)
+        for notice in notices { try Files.removeDirectory(bench.directories.path(.incoming, notice.queueID)) }
+        try cleanup.settle()
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(try cleanup.places(notices[0].queueID) == [.deferred])
+        #expect(bench.bounce.notices.map(\.queueID) == [notices[1].queueID])
+    }
+}
+
+/// cleanup is killed between making a file and its last look at the slot.
+@Test func aFileOfAMessageThatIsDoneIsRemovedByTheScan() async throws {
+    try await withLog { bench, cleanup in
+        let notice = try cleanup.accept(to: ["a@one.test"])
+        bench.manager.arrived(notice)
+        await bench.manager.settled()
+        try bench.plant([1, 2, 3], notice.queueID, in: .incoming)
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(try cleanup.places(notice.queueID) == [])
+        #expect(bench.agents.requests.count == 1)
+    }
+}
+
+/// Its log is found by the next scan, also where no other cleanup is started.
+@Test func theLogOfADeadCleanupIsRecoveredByTheScan() async throws {
+    try await withLog { bench, cleanup in
+        await bench.manager.recover()
+        let notice = try cleanup.accept(to: ["a@one.test"])
+        cleanup.log.close()
+        await bench.manager.scanIncoming()
+        bench.manager.feed()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.map(\.queueID) == [notice.queueID])
+        #expect(try cleanup.places(notice.queueID) == [])
+        cleanup.log = try CommitLogFile.acquire(in: bench.directories, size: 65_536, now: bench.time.now)
+    }
+}
+
 @Test func aQueueManagerThatDiesLeavesNothingInTheLogAlone() async throws {
     try await withLog { bench, cleanup in
         let notices = try ["a", "b"].map { try cleanup.accept(to: ["\($0)@one.test"]) }
