@@ -30,10 +30,14 @@ enum PostcatCommand {
         }
         let directories = QueueDirectories(root: try session.configuration()[Parameters.queueDirectory])
         for word in options.operands {
-            guard let (path, label) = try find(word, directories) else {
+            if let (path, label) = try find(word, directories) {
+                try printer.show(path: path, label: label)
+            } else if let id = QueueID(word), let file = try? CommitLogLookup.file(of: id, in: directories) {
+                // One that is being delivered may be in a commit log alone.
+                try printer.show(file, label: "active/\(id.text)")
+            } else {
                 throw ClassicFailure("open queue file \(word): No such file or directory")
             }
-            try printer.show(path: path, label: label)
         }
         return 0
     }
@@ -72,8 +76,18 @@ private struct QueueFilePrinter {
             throw ClassicFailure("open \(path): \(error.reason)")
         }
         if beginning == MaildropFile.firstLine { return try showSubmission(path, label) }
+        let file: FileDescriptor
+        do throws(SystemError) {
+            file = try FileDescriptor.open(path, [.readOnly, .noFollow])
+        } catch {
+            throw ClassicFailure("\(path): \(error)")
+        }
+        try show(file, label: label)
+    }
+
+    func show(_ file: consuming FileDescriptor, label: String) throws(ClassicFailure) {
         do {
-            let reader = try QueueFileReader(path: path)
+            let reader = try QueueFileReader(owning: file)
             if showsEnvelope { printEnvelope(reader.envelope, states: reader.states, reader.header, label) }
             var lines = ContentLines(printer: self)
             var offset: UInt64 = 0
@@ -86,7 +100,7 @@ private struct QueueFilePrinter {
             lines.end()
             printEnd(label)
         } catch {
-            throw ClassicFailure("\(path): \(error)")
+            throw ClassicFailure("\(label): \(error)")
         }
     }
 

@@ -44,43 +44,62 @@ struct QueueShowCommand: ParsableCommand {
                     Diagnostics.error(error.description)
                     throw error.isPermissionDenied ? SystemExit.noPermission : SystemExit.system
                 }
-                return try show(directories.path(directory, id), id: id, place: directory.name)
+                let path = directories.path(directory, id)
+                return try explaining(path) { try show(QueueFileReader(path: path), path, id: id, place: directory.name) }
+            }
+            // One that is being delivered may be in a commit log alone.
+            if let file = try logged(id, directories) {
+                let path = "\(directories.commit)/\(id.text)"
+                let reader = try QueueFileReader(owning: file)
+                return try explaining(path) { try show(reader, path, id: id, place: "active") }
             }
         }
         Diagnostics.error("there is no message \(id.text) in the queue")
         throw SystemExit.noInput
     }
 
-    private func show(_ path: String, id: QueueID, place: String) throws {
+    private func logged(_ id: QueueID, _ directories: QueueDirectories) throws -> FileDescriptor? {
+        do throws(SystemError) {
+            return try CommitLogLookup.file(of: id, in: directories)
+        } catch {
+            Diagnostics.error(error.description)
+            throw error.isPermissionDenied ? SystemExit.noPermission : SystemExit.system
+        }
+    }
+
+    private func explaining(_ path: String, _ body: () throws -> Void) throws {
         do {
-            let reader = try QueueFileReader(path: path)
-            if json {
-                print(MessageReport.json(id: id, place: place, reader: reader).encoded)
-            } else if !content {
-                print(MessageReport.text(id: id, place: place, reader: reader), terminator: "")
-            }
-            if json || envelope { return }
-            if !content { print("*** MESSAGE CONTENTS ***") }
-            var offset: UInt64 = 0
-            while offset < reader.header.contentLength {
-                let chunk = try reader.content(at: offset, upTo: 1 << 16)
-                if chunk.isEmpty { break }
-                if content {
-                    try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(chunk) }
-                } else {
-                    // For a terminal: newlines, and nothing that controls it.
-                    let lines = chunk.filter { $0 != UInt8(ascii: "\r") }.split(
-                        separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-                    print(lines.map(Self.terminalText).joined(separator: "\n"), terminator: "")
-                }
-                offset += UInt64(chunk.count)
-            }
-            if try !reader.verifyContent() {
-                Diagnostics.error("\(path): the content is not what was accepted (checksum)")
-                throw SystemExit.data
-            }
+            try body()
         } catch let error as QueueFileError {
             Diagnostics.error("\(path): \(error.description)")
+            throw SystemExit.data
+        }
+    }
+
+    private func show(_ reader: borrowing QueueFileReader, _ path: String, id: QueueID, place: String) throws {
+        if json {
+            print(MessageReport.json(id: id, place: place, reader: reader).encoded)
+        } else if !content {
+            print(MessageReport.text(id: id, place: place, reader: reader), terminator: "")
+        }
+        if json || envelope { return }
+        if !content { print("*** MESSAGE CONTENTS ***") }
+        var offset: UInt64 = 0
+        while offset < reader.header.contentLength {
+            let chunk = try reader.content(at: offset, upTo: 1 << 16)
+            if chunk.isEmpty { break }
+            if content {
+                try FileDescriptor.borrowing(1) { output throws(SystemError) in try output.writeAll(chunk) }
+            } else {
+                // For a terminal: newlines, and nothing that controls it.
+                let lines = chunk.filter { $0 != UInt8(ascii: "\r") }.split(
+                    separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+                print(lines.map(Self.terminalText).joined(separator: "\n"), terminator: "")
+            }
+            offset += UInt64(chunk.count)
+        }
+        if try !reader.verifyContent() {
+            Diagnostics.error("\(path): the content is not what was accepted (checksum)")
             throw SystemExit.data
         }
     }

@@ -195,7 +195,7 @@ class Instance:
 
     def command(self, name, *arguments, stdin=b"", check=None, env=None):
         environment = {"PATH": "/usr/bin:/bin", "MAIL_CONFIG": str(self.config), **(env or {})}
-        result = subprocess.run([str(BIN / name), *map(str, arguments)], input=stdin, capture_output=True, env=environment, timeout=60)
+        result = subprocess.run([BIN / name, *map(str, arguments)], input=stdin, capture_output=True, env=environment, timeout=60)
         if check is not None:
             assert result.returncode == check, f"{name} {arguments}: status {result.returncode}, {result.stderr.decode()}{self.explain()}"
         return result

@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
+from commit_log import logged_messages
 from dialogue import Dialogue
 from harness import BIN, free_port, wait_until
 
@@ -191,6 +194,33 @@ def waiting(story):
         assert code == 250
     wait_until(lambda: host.queue_files()["deferred"], "it is deferred", context=host.explain)
     return host, text.split()[-1]
+
+
+def test_a_message_that_is_in_a_commit_log_alone_is_shown(story):
+    """Its next hop takes connections and says nothing: it is being delivered, and no file."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = story.host("sender.test", users=["phil"], main={"relayhost": f"[127.0.0.1]:{mute.getsockname()[1]}", "smtp_helo_timeout": "3s", "smtp_connect_timeout": "3s"})
+        host.start()
+        (host.base / "postcat").symlink_to(BIN / "martlet")
+
+        def send():
+            host.send("phil@sender.test", ["someone@away.test"], HEADER.format("in a log") + "hello from the log\r\n")
+
+        def is_one_logged():
+            # The log is made when two messages come at a time, and has a message for five seconds at most.
+            senders = [threading.Thread(target=send) for _ in range(4)]
+            for sender in senders:
+                sender.start()
+            for sender in senders:
+                sender.join()
+            for message_id, _, _ in logged_messages(host.queue / "commit"):
+                if not (host.queue / "incoming" / message_id).exists() and f"{message_id}*" in host.mailq():
+                    shown = [host.command(*words, message_id) for words in (("martlet", "queue", "show"), (host.base / "postcat", "-c", host.config, "-q"))]
+                    if all(one.returncode == 0 and b"hello from the log" in one.stdout for one in shown):
+                        return b"in active" in shown[0].stdout and b"active/" in shown[1].stdout
+            return False
+
+        wait_until(is_one_logged, "a message is shown from the log", context=host.explain)
 
 
 def test_mailq_of_an_empty_queue(alone):

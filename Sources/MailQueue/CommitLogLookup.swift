@@ -1,0 +1,24 @@
+// Finds one message in the commit logs, for who looks at the queue from outside: most messages that are being delivered are nowhere else.
+
+public import MailModel
+public import SystemKit
+
+public enum CommitLogLookup {
+    /// The queue file of a message that is in a log and not done, in memory; nil where no log has it.
+    ///
+    /// - Throws: where the logs cannot be read. What another version of Martlet wrote counts as nothing.
+    public static func file(of id: QueueID, in directories: QueueDirectories) throws(SystemError) -> FileDescriptor? {
+        for number in try CommitLogRecovery.logs(directories) {
+            let log = try FileDescriptor.open("\(directories.commit)/\(CommitLogFile.name(number))", [.readOnly, .noFollow])
+            var found: [UInt8]?
+            // A log that begins anew meanwhile has a message less, or one more.
+            guard let reader = try? CommitLogReader(log.rawValue) else { continue }
+            try? reader.forEach(
+                { (record) throws(QueueFileError) in
+                    if record.header.id == id, try !reader.isSettled(record.header.index) { found = record.file }
+                }, failure: { $0 })
+            if let found { return try SealedMemory.make(id.text, found) }
+        }
+        return nil
+    }
+}
