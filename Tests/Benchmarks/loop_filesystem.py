@@ -106,7 +106,7 @@ def access(device):
 
 
 def write_rate(directory, megabytes=256):
-    """Megabytes a second that one writer gets, with one fsync at the end: the speed of the disk, for messages of 1 MB."""
+    """Megabytes a second that one writer gets, with one fsync at the end: the disk at its best."""
     import time
 
     block, path = os.urandom(1 << 20), Path(directory) / "write-rate"
@@ -118,3 +118,30 @@ def write_rate(directory, megabytes=256):
     seconds = time.monotonic() - started
     path.unlink()
     return megabytes / seconds
+
+
+def durable_rate(directory, files=256, writers=20):
+    """Megabytes a second of files of 1 MB, each made durable with its name by one of so many writers: what a disk can do for messages of 1 MB."""
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    block, folder = os.urandom(1 << 20), Path(directory) / "durable-rate"
+    folder.mkdir()
+    names = os.open(folder, os.O_RDONLY)
+
+    def write(number):
+        file = os.open(folder / str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(file, block)
+        os.fdatasync(file)
+        os.fsync(names)
+        os.close(file)
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(files)))
+    seconds = time.monotonic() - started
+    for number in range(files):
+        (folder / str(number)).unlink()
+    folder.rmdir()
+    os.close(names)
+    return files / seconds
