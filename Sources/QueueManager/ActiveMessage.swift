@@ -43,6 +43,8 @@ final class ActiveMessage {
     /// The bounce service keeps logs of this message.
     var hasLogs: Bool
     var wish: Wish?
+    /// Deleted; its file is gone already.
+    var isRemoved = false
 
     /// From a file.
     init(_ stored: StoredMessage, id: QueueID, directory: QueueDirectory, activated: Int64, isFlushed: Bool) {

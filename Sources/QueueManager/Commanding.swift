@@ -95,6 +95,8 @@ extension QueueManager {
     /// A message with deliveries under way is tried afresh, and routed anew, as soon as their results are in.
     private func requeue(_ id: QueueID) async -> Bool {
         if let message = active[id] {
+            // What is deleted is not to come back.
+            if message.wish == .delete { return false }
             message.wish = .requeue
             await withdraw(message)
             return true
@@ -109,6 +111,7 @@ extension QueueManager {
 
     private func hold(_ id: QueueID) async -> Bool {
         if let message = active[id] {
+            if message.wish == .delete { return false }
             message.wish = .hold
             await withdraw(message)
             return true
@@ -146,6 +149,8 @@ extension QueueManager {
         if let message = active[id] {
             message.wish = .delete
             await withdraw(message)
+            // What is under way may succeed; nothing else comes of the message, also where this program ends before.
+            if active[id] === message { removeAtOnce(message) }
             return true
         }
         if logged[id] != nil {
@@ -167,6 +172,16 @@ extension QueueManager {
         return true
     }
 
+    private func removeAtOnce(_ message: ActiveMessage) {
+        do throws(SystemError) {
+            try removeFile(message.id, from: message.directory, isFile: message.place == nil)
+        } catch {
+            // Then at the end of the round.
+            guard error.isNotFound else { return log.warning("\(message.id): cannot remove: \(error)") }
+        }
+        message.isRemoved = true
+    }
+
     /// Ends with a message that waits in a commit log; it needs no file for that.
     private func settleLogged(_ id: QueueID) -> Bool {
         do throws(SystemError) {
@@ -184,10 +199,13 @@ extension QueueManager {
 
     /// Takes an inactive message out of memory; where its file stands.
     private func forget(_ id: QueueID) -> QueueDirectory? {
+        let isInLog = logged[id] != nil
         guard needFile(id) else { return nil }
         flushed.remove(id)
-        if due.remove(id) { return .deferred }
-        return inBacklog.remove(id) != nil ? .incoming : nil
+        toBeHeld.remove(id)
+        let (wasDue, wasInBacklog) = (due.remove(id), inBacklog.remove(id) != nil)
+        if isInLog || wasInBacklog { return .incoming }
+        return wasDue ? .deferred : nil
     }
 
     /// Undoes ``forget(_:)`` where the file would not move: without that nobody would look at it before the next start.

@@ -180,7 +180,7 @@ extension QueueManager {
 
     /// Writes the states of some recipients to the file.
     func writeStates(_ message: ActiveMessage, of recipients: [Int]) {
-        needFile(message)
+        guard !message.isRemoved, needFile(message) else { return }
         do {
             if message.stateOffsets == nil { message.stateOffsets = try files.load(message.id, in: message.directory).stateOffsets }
             guard let offsets = message.stateOffsets, offsets.count == message.states.count else {

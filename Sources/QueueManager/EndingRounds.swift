@@ -43,7 +43,10 @@ extension QueueManager {
             await remove(message)
         } else if message.wish == .hold {
             end(message)
-            guard needFile(message) else { return feed() }
+            if keepInLog(message, until: clock.now() + settings.retry.minimalBackoff) {
+                toBeHeld.insert(message.id)
+                return feed()
+            }
             move(message.id, from: message.directory, to: .hold)
             log.info("\(message.id): placed on hold", fields: .event("hold", message.id))
             feed()
@@ -137,8 +140,6 @@ extension QueueManager {
 
     private func postpone(_ message: ActiveMessage) {
         end(message)
-        // Without a file it is tried again when cleanup has made one.
-        guard needFile(message) else { return feed() }
         let now = clock.now()
         let next: Int64
         if message.isFinished {
@@ -151,6 +152,7 @@ extension QueueManager {
             next = settings.retry.nextAttempt(
                 arrival: message.envelope.arrival, isNullSender: message.envelope.sender.isNull, now: now, random: clock.random())
         }
+        if keepInLog(message, until: next) { return feed() }
         leave(message.id, message.directory)
         do {
             try files.postpone(message.id, from: message.directory, until: next)
@@ -170,7 +172,7 @@ extension QueueManager {
             try removeFile(message.id, from: message.directory, isFile: message.place == nil)
         } catch  where error.isNotFound {
             // Most messages of a log never were files.
-            if message.place == nil { log.warning("\(message.id): \(error)") }
+            if message.place == nil && !message.isRemoved { log.warning("\(message.id): \(error)") }
         } catch {
             log.warning("\(message.id): cannot remove: \(error)")
             writeStates(message, of: Array(message.states.indices))

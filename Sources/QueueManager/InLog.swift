@@ -7,6 +7,7 @@
 import MailIPC
 import MailModel
 import MailQueue
+import Scheduling
 import ServiceKit
 import SystemKit
 
@@ -64,6 +65,25 @@ extension QueueManager {
         guard makeFile(id, place) else { return false }
         logged[id] = nil
         return true
+    }
+
+    /// Keeps a message that could not be made a file for want of room, until a time; false where it is a file.
+    func keepInLog(_ message: ActiveMessage, until time: Int64) -> Bool {
+        guard !needFile(message) else { return false }
+        logged[message.id] = message.place
+        due.schedule(message.id, due: time)
+        return true
+    }
+
+    /// Carries out an order to hold, also where it has to wait for room for a file.
+    func holdNow(_ id: QueueID) {
+        guard needFile(id) else {
+            due.schedule(id, due: clock.now() + settings.retry.minimalBackoff)
+            return
+        }
+        toBeHeld.remove(id)
+        move(id, from: .incoming, to: .hold)
+        log.info("\(id): placed on hold", fields: .event("hold", id))
     }
 
     /// The content of a message that is in the log alone; nil where it is a file.

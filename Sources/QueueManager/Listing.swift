@@ -18,7 +18,8 @@ extension QueueManager {
     /// Calls `body` with some messages at a time: active, incoming, deferred, on hold; within each by age. Messages may move meanwhile; one
     /// that moves ahead of the list may be shown twice or not at all.
     func list(_ body: @ServiceActor ([QueueEntry]) async throws -> Void) async throws {
-        let ids = active.keys.sorted()
+        // What is deleted and still under way is no mail any more.
+        let ids = active.values.filter { !$0.isRemoved }.map(\.id).sorted()
         for start in stride(from: 0, to: ids.count, by: Self.listingStep) {
             try await body(ids[start..<min(start + Self.listingStep, ids.count)].compactMap { active[$0].map { Self.entry($0) } })
         }

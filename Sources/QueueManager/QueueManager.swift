@@ -40,8 +40,10 @@ final class QueueManager {
     var backlog: [QueueID] = []
     private var backlogStart = 0
     var inBacklog: Set<QueueID> = []
-    /// Where those of the backlog stand that were in a commit log alone when they came.
+    /// Where those stand that wait, in the backlog or for their time, and were in a commit log alone when they were noted.
     var logged: [QueueID: CommitLogPlace] = [:]
+    /// Those of them that are to be held as soon as there is room for a file.
+    var toBeHeld: Set<QueueID> = []
     /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
     var foundByScan: Set<QueueID> = []
     /// Deferred messages whose next attempt the administrator asked for.
@@ -120,6 +122,8 @@ final class QueueManager {
     /// Notes a file in `incoming`, or a message of a commit log.
     func enlist(_ id: QueueID, at place: CommitLogPlace? = nil) {
         guard active[id] == nil, inBacklog.insert(id).inserted else { return }
+        // One that waited for room for a file has it.
+        due.remove(id)
         logged[id] = place
         backlog.append(id)
     }
@@ -206,7 +210,7 @@ final class QueueManager {
         guard let id = due.popDue(now: now) else { return false }
         // The scan at start may have seen it just before it was taken up; it is scheduled again when its round ends.
         guard active[id] == nil else { return true }
-        activate(id, from: .deferred)
+        activate(id, from: logged[id] == nil ? .deferred : .incoming, wasTried: true)
         return true
     }
 
@@ -230,7 +234,8 @@ final class QueueManager {
     static let inLane = Int64.max
 
     /// Reads a message and begins a round of attempts.
-    private func activate(_ id: QueueID, from directory: QueueDirectory, lane: ActiveShares.Lane? = nil) {
+    private func activate(_ id: QueueID, from directory: QueueDirectory, lane: ActiveShares.Lane? = nil, wasTried: Bool = false) {
+        if toBeHeld.contains(id) { return holdNow(id) }
         let isFlushed = flushed.remove(id) != nil
         do throws(QueueFileError) {
             let place = directory == .incoming ? logged.removeValue(forKey: id) : nil
@@ -243,7 +248,10 @@ final class QueueManager {
                 return
             }
             let message = ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed)
-            if inLog != nil { message.place = place }
+            if inLog != nil {
+                message.place = place
+                message.hasLogs = wasTried
+            }
             begin(message, from: lane)
         } catch {
             setAside(id, in: directory, because: error)

@@ -177,24 +177,70 @@ private func withLog(
     }
 }
 
-/// A full disk when a message is to be deferred: nothing is lost, and it is tried again when cleanup has made the file.
+/// A full disk when a message is to be deferred, reported on or held: it is known, tried again at its time, and an order is obeyed later.
 @Test func whatCannotBecomeAFileStaysInTheLog() async throws {
     try await withLog { bench, cleanup in
-        let notices = try ["a", "b"].map { try cleanup.accept(to: ["\($0)@one.test"], notify: []) }
-        for notice in notices { try Files.makeDirectory(bench.directories.path(.incoming, notice.queueID)) }
+        let notices = try ["a", "b", "c"].map { try cleanup.accept(to: ["\($0)@one.test"]) }
+        let ids = notices.map(\.queueID)
+        let incoming = bench.directories.path(.incoming)
+        // No file can be made.
+        try Files.rename(incoming, incoming + ".away")
         bench.agents.answer = { request in
-            request.queueID == notices[0].queueID ? reply(.deferred, "4.4.1")(request) : reply(.bounced, "5.1.1")(request)
+            request.queueID == ids[1] ? reply(.bounced, "5.1.1")(request) : reply(.deferred, "4.4.1")(request)
         }
+        bench.agents.isHeld = true
         for notice in notices { bench.manager.arrived(notice) }
+        await bench.agents.begun(3)
+        #expect(await bench.manager.execute(QueueCommand(.hold, .message(ids[2]))) == 1)
+        bench.agents.letGo()
         await bench.manager.settled()
         #expect(bench.manager.active.isEmpty && bench.bounce.notices.isEmpty)
-        for notice in notices { try Files.removeDirectory(bench.directories.path(.incoming, notice.queueID)) }
-        try cleanup.settle()
-        await bench.manager.scanIncoming()
-        bench.manager.feed()
+        var listed: [QueueID] = []
+        func list() async throws {
+            listed = []
+            // Without the directory the rest of the list fails.
+            do { try await bench.manager.list { listed += $0.map(\.queueID) } } catch is SystemError {}
+        }
+        try await list()
+        #expect(listed == ids)
+        #expect(await bench.manager.execute(QueueCommand(.flush, .all)) == 3)
         await bench.manager.settled()
-        #expect(try cleanup.places(notices[0].queueID) == [.deferred])
-        #expect(bench.bounce.notices.map(\.queueID) == [notices[1].queueID])
+        #expect(bench.agents.requests.map(\.queueID) == ids + ids.dropLast())
+        #expect(bench.agents.requests.last?.content == LoggedCleanup.content)
+        // There is room again.
+        try Files.rename(incoming + ".away", incoming)
+        await bench.live(until: bench.time.now + 3600 * second)
+        #expect(try ids.map { try cleanup.places($0) } == [[.deferred], [], [.hold]])
+        #expect(bench.bounce.notices.map(\.queueID) == [ids[1]])
+        try cleanup.settle()
+        #expect(try ids.map { try cleanup.places($0) } == [[.deferred], [], [.hold]])
+    }
+}
+
+/// An order to delete is for good at once, whatever is under way, is ordered later, or ends.
+@Test(arguments: [false, true]) func whatIsDeletedIsGoneWhileItsDeliveryIsUnderWay(isFile: Bool) async throws {
+    try await withLog { bench, cleanup in
+        let notice = isFile ? try bench.write(to: ["a@one.test"]) : try cleanup.accept(to: ["a@one.test"])
+        bench.agents.answer = reply(.deferred, "4.4.1")
+        bench.agents.isHeld = true
+        bench.manager.arrived(notice)
+        await bench.agents.begun(1)
+        #expect(await bench.manager.execute(QueueCommand(.delete, .message(notice.queueID))) == 1)
+        for verb in [QueueCommand.Verb.requeue, .hold] {
+            #expect(await bench.manager.execute(QueueCommand(verb, .message(notice.queueID))) == 0)
+        }
+        var listed = 0
+        try await bench.manager.list { listed += $0.count }
+        #expect(listed == 0)
+        #expect(try cleanup.places(notice.queueID) == [])
+        bench.agents.letGo()
+        await bench.manager.settled()
+        #expect(bench.manager.active.isEmpty && bench.lines.containing("warning").isEmpty)
+        #expect(bench.lines.containing(": removed").count == 1)
+        bench.restart()
+        await bench.manager.recover()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.count == 1)
     }
 }
 
