@@ -74,7 +74,8 @@ class Martlet:
         return self.instance.command("postqueue", "-p", check=0).stdout
 
     def queue_length(self):
-        return sum(len(files) for d in ("maildrop", "incoming", "deferred") for _, _, files in os.walk(self.queue / d))
+        # Names: one that is moved meanwhile is seen in both directories.
+        return len({name for d in ("maildrop", "incoming", "deferred") for _, _, files in os.walk(self.queue / d) for name in files})
 
     def stop(self):
         self.instance.stop()

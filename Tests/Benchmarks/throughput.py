@@ -11,7 +11,8 @@ import time
 from load import FAN, PATIENCE
 from processes import cpu_seconds
 
-HELD = {"qmgr_message_active_limit": "1"}
+# Nor does anybody give up waiting for that word within a run.
+HELD = {"qmgr_message_active_limit": "1", "smtp_helo_timeout": "3600s"}
 SENT = re.compile(rb"status=sent \((?:250 |delivered to maildir)")
 
 
