@@ -109,9 +109,10 @@ public struct CommitLogFile: Sendable {
         while position < header.size {
             let count = min(UInt64(zeros.count), header.size - position)
             try file.pwriteAll(zeros.prefix(Int(count)), at: Int64(position))
+            // Bit by bit: a commit of the file system's journal, for which others wait, waits for all that was written and is not on the disk.
+            try file.synchronizeData()
             position += count
         }
-        try file.synchronizeData()
         try file.pwriteAll(header.encoded, at: 0)
         try file.synchronizeData()
     }
