@@ -82,14 +82,14 @@ private final class NetworkPeer: PeerConnection {
     }
 
     func startTLS(serverName: String, deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
-        // RFC 3207 section 4.2, CVE-2011-0411: what came before TLS is not heard after it.
-        stream.discardReceived()
-        let channel = stream.channel
-        let timer = channel.eventLoop.scheduleTask(deadline: deadline) { channel.close(promise: nil) }
+        let timer = ServiceActor.loop.scheduleTask(deadline: deadline) { [stream] in ServiceActor.assumeIsolated { stream.abort() } }
         defer { timer.cancel() }
         do {
-            let handshake = try tls.startTLS(on: channel, serverName: serverName)
-            channel.read()
+            // RFC 3207 section 4.2, CVE-2011-0411: what came before TLS is not heard after it.
+            let handshake = try stream.encrypt { channel in
+                defer { channel.read() }
+                return try tls.startTLS(on: channel, serverName: serverName)
+            }
             return try await handshake.get()
         } catch {
             throw .handshakeFailed("\(error)")

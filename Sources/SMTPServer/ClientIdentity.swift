@@ -3,6 +3,7 @@
 import DNSClient
 import MailLog
 import MailModel
+import SystemKit
 
 /// A client as logs and restrictions see it.
 struct ClientIdentity: Hashable, Sendable {
@@ -25,6 +26,9 @@ struct ClientIdentity: Hashable, Sendable {
 
     /// The address in one spelling; text that is no address stays as it is.
     static func canonical(_ address: String) -> String { IPAddress(address).map { $0.unmapped.description } ?? address }
+
+    /// The address of a socket's peer.
+    static func address(_ peer: SocketAddress) -> String { peer.isIPv4 ? peer.host : canonical(peer.host) }
 
     /// Facts for the envelope.
     func facts(protocolName: String, helo: String, tls: String) -> ClientFacts {

@@ -20,23 +20,15 @@ final class NetworkTransport: SessionTransport {
     func flush(deadline: NIODeadline) async throws(ConnectionError) { try await stream.flush(deadline: deadline) }
 
     /// A client that does not read must not hold its socket: the last words have a bounded time.
-    func close() {
-        let channel = stream.channel
-        stream.close()
-        guard channel.isActive else { return }
-        let timer = channel.eventLoop.scheduleTask(in: .seconds(NetworkTransport.lastWordsTime)) { channel.close(promise: nil) }
-        channel.closeFuture.whenComplete { _ in timer.cancel() }
-    }
-    private static let lastWordsTime: Int64 = 10
+    func close() { stream.close(within: NetworkTransport.lastWordsTime) }
+    private static let lastWordsTime = TimeAmount.seconds(10)
 
     func startTLS(deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
         guard let tls else { throw .handshakeFailed("no certificate") }
-        stream.discardReceived()
-        let channel = stream.channel
-        let timer = channel.eventLoop.scheduleTask(deadline: deadline) { channel.close(promise: nil) }
+        let timer = ServiceActor.loop.scheduleTask(deadline: deadline) { [stream] in ServiceActor.assumeIsolated { stream.abort() } }
         defer { timer.cancel() }
         do {
-            return try await tls.startTLS(on: channel).get()
+            return try await stream.encrypt { try tls.startTLS(on: $0) }.get()
         } catch {
             throw .handshakeFailed("\(error)")
         }

@@ -46,8 +46,8 @@ public final class SMTPServerService: ServiceHandler {
     }
 
     public func accept(_ connection: AcceptedConnection) {
-        // A peer that has no address any more gets an unlikely one, which no list trusts.
-        let address = ClientIdentity.canonical(connection.peer?.host ?? "0.0.0.0")
+        // A peer without an address gets an unlikely one, which no list trusts.
+        let address = connection.peer.map(ClientIdentity.address) ?? "0.0.0.0"
         let port = UInt16(clamping: connection.peer?.port ?? 0)
         let count = counter.enter(address)
         if counter.total >= capacity { status.setAvailable(false) }
@@ -82,10 +82,9 @@ public final class SMTPServerService: ServiceHandler {
         }
         stream.saveMemory()
         let client = ClientIdentity(name: await name(of: address), address: address, port: port)
-        let server = stream.channel.localAddress?.ipAddress.map(ClientIdentity.canonical) ?? ""
         let session = ServerSession(
             transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: shared, log: log, client: client,
-            serverAddress: server)
+            serverAddress: stream.localAddress.map(ClientIdentity.canonical) ?? "")
         await session.run(refusal: refusal(client, count))
     }
 

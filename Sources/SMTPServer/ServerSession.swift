@@ -107,6 +107,10 @@ final class ServerSession {
                     guard await handshake(implicit: false) else { return .tlsFailed }
                     session.tlsStarted()
                 case .note(let note): gate.note(note, session)
+                case .close(.quit):
+                    // Nothing more comes from the client: the last words leave with the end of the connection.
+                    transport.write(session.takeOutput())
+                    return .closed(.quit)
                 case .close(let reason):
                     try await flush()
                     return .closed(reason)

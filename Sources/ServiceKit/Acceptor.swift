@@ -24,6 +24,8 @@ struct Acceptor {
         for listener in listeners {
             // Several processes share a listener: who comes late to a connection must not block.
             try? FileDescriptor.borrowing(listener) { open throws(SystemError) in try open.setNonBlocking(true) }
+            // Inherited by what is accepted: a call for the listener, not one for each connection.
+            if listening == .network { try? Sockets.sendsAtOnce(listener) }
         }
         /// Until when nothing is accepted, for want of descriptors.
         var pausedUntil: Int64?
@@ -77,8 +79,17 @@ struct Acceptor {
     private func acceptAll(_ listener: Int32, _ room: PreambleRoom) -> Bool {
         for _ in 0..<64 {
             do {
-                guard let accepted = try Sockets.accept(listener) else { return true }
-                hand(over: accepted.release(), room)
+                switch listening {
+                case .programs:
+                    guard let accepted = try Sockets.accept(listener) else { return true }
+                    take(room.enter(accepted.release(), now: SystemClock.monotonic()))
+                case .network:
+                    guard let accepted = try Sockets.acceptFromNetwork(listener) else { return true }
+                    let connection = AcceptedConnection(descriptor: accepted.descriptor, sideChannel: -1, peer: accepted.peer)
+                    ServiceActor.call { Handlers.current?.accept(connection) }
+                    // Most come alone; whether there is another the next poll tells in the same call.
+                    return true
+                }
                 if !status.isAvailable { return true }
             } catch {
                 context.log.warning("accept connection: \(error.reason)")
@@ -86,17 +97,6 @@ struct Acceptor {
             }
         }
         return true
-    }
-
-    private func hand(over raw: Int32, _ room: PreambleRoom) {
-        switch listening {
-        case .programs: take(room.enter(raw, now: SystemClock.monotonic()))
-        case .network:
-            // A peer that is gone already has no address; it is treated as unknown.
-            let peer = try? Sockets.peerAddress(of: raw)
-            let accepted = AcceptedConnection(descriptor: raw, sideChannel: -1, peer: peer)
-            ServiceActor.call { Handlers.current?.accept(accepted) }
-        }
     }
 
     /// Whether a jailed program works with files that are no longer what it read.

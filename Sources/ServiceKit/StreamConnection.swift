@@ -3,6 +3,8 @@
 // What arrives is kept until somebody reads; from ``highWater`` bytes on nothing more is taken from the kernel, so a peer that sends faster than
 // we work is held by its own socket. (To read only on demand costs two epoll_ctl calls for each read.) Writing collects until `flush`, which
 // waits while the peer does not read.
+// What is written goes to the socket directly, past the pipeline, which gets only what the socket does not take at once. So TLS is begun by
+// ``encrypt(_:)`` alone, and from then on nothing goes past it.
 // Security: the peer is hostile. Every wait has a deadline given by the caller; what has been read and not yet taken is bounded.
 
 public import NIOCore
@@ -31,7 +33,13 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
 /// One connection. Not for use by two tasks at a time.
 @ServiceActor
 public final class StreamConnection {
-    public nonisolated let channel: any Channel
+    nonisolated let channel: any Channel
+    /// Where written bytes go; nil where they must go by the pipeline.
+    private var socket: Int32?
+    /// What the next flush sends.
+    private var output = ByteBuffer()
+    /// Whether the channel has bytes that the socket did not take.
+    private var isBacklogged = false
     private var received = ByteBuffer()
     /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
     private var waiter: CheckedContinuation<Void, Never>?
@@ -61,9 +69,18 @@ public final class StreamConnection {
 
     /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
-        let bootstrap = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare)
-        return try await make(bootstrap.withConnectedSocket(descriptor))
+        prepared = nil
+        let future = adopting.withConnectedSocket(descriptor)
+        // On the loop all of it is done already: nothing to wait for.
+        guard let connection = prepared, connection.channel.isActive else { return try await make(future) }
+        connection.socket = descriptor
+        return connection
     }
+
+    private static var prepared: StreamConnection?
+
+    /// MPTCP is not enabled by this for a socket that is connected, but two system calls for TCP_NODELAY, which it has from its listener, are left out.
+    private static let adopting = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare).enableMPTCP(true)
 
     /// Connects to an address of the Internet or of a Unix-domain socket.
     ///
@@ -84,7 +101,11 @@ public final class StreamConnection {
         channel.eventLoop.makeCompletedFuture {
             // Set here, an option costs no future.
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-            let receiver = ServiceActor.assumeIsolated { ByteReceiver(StreamConnection(channel: channel)) }
+            let receiver = ServiceActor.assumeIsolated {
+                let connection = StreamConnection(channel: channel)
+                prepared = connection
+                return ByteReceiver(connection)
+            }
             try channel.pipeline.syncOperations.addHandler(receiver)
         }
     }
@@ -92,7 +113,9 @@ public final class StreamConnection {
     private static func make(_ future: EventLoopFuture<any Channel>) async throws(ConnectionError) -> StreamConnection {
         do {
             let channel = try await future.get()
-            return try channel.pipeline.syncOperations.handler(type: ByteReceiver.self).connection
+            let connection = try channel.pipeline.syncOperations.handler(type: ByteReceiver.self).connection
+            connection.socket = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+            return connection
         } catch let error as ChannelError {
             if case .connectTimeout = error { throw .timedOut }
             throw .unreachable("\(error)")
@@ -102,6 +125,9 @@ public final class StreamConnection {
             throw .unreachable("\(error)")
         }
     }
+
+    /// The numeric address of this end, where it is one of the Internet.
+    public var localAddress: String? { channel.localAddress?.ipAddress }
 
     // MARK: Reading
 
@@ -152,35 +178,75 @@ public final class StreamConnection {
         takeReceived().readableBytes
     }
 
+    // MARK: TLS
+
+    /// Puts TLS under the stream: `start` adds it to the pipeline. What has been read and not yet taken is thrown away: plaintext behind STARTTLS
+    /// must not be mistaken for what came under TLS (CVE-2011-0411).
+    public func encrypt<Result>(_ start: (any Channel) throws -> Result) rethrows -> Result {
+        discardReceived()
+        push()
+        socket = nil
+        return try start(channel)
+    }
+
     // MARK: Writing
 
     /// Adds bytes to what the next ``flush(deadline:)`` sends.
-    public func write(_ bytes: some Sequence<UInt8>) {
-        channel.write(ByteBuffer(bytes: bytes), promise: nil)
-    }
+    public func write(_ bytes: some Sequence<UInt8>) { output.writeBytes(bytes) }
 
     public func write(_ buffer: ByteBuffer) {
-        channel.write(buffer, promise: nil)
+        if output.readableBytes == 0 {
+            output = buffer
+        } else {
+            output.writeImmutableBuffer(buffer)
+        }
     }
 
     /// Sends what was written and waits until the peer has taken so much that more may be written.
     public func flush(deadline: NIODeadline) async throws(ConnectionError) {
-        channel.flush()
-        try await wait(until: deadline) { !self.channel.isWritable && !self.ended && self.channel.isActive }
+        push()
+        if isBacklogged { try await wait(until: deadline) { !self.channel.isWritable && !self.ended && self.channel.isActive } }
         if let failure { throw .closed(failure) }
         if !channel.isActive { throw .closed("Connection closed") }
     }
 
     /// Sends what was written, without waiting.
-    public func flushNow() { channel.flush() }
+    public func flushNow() { push() }
+
+    /// Hands what was written to the socket, or to the channel where the socket does not take it.
+    ///
+    /// - Parameter isLast: the connection is closed next, and what leaves now may leave together with its end.
+    private func push(isLast: Bool = false) {
+        guard output.readableBytes > 0 else { return }
+        defer { output = ByteBuffer() }
+        if isBacklogged, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { isBacklogged = false }
+        // The descriptor is the channel's as long as the channel is active.
+        if let socket, !isBacklogged, channel.isActive {
+            // What the socket says of a peer that is gone it says again to the channel, which ends then.
+            let count = output.withUnsafeReadableBytes { Sockets.sendNow($0, over: socket, more: isLast) } ?? 0
+            output.moveReaderIndex(forwardBy: count)
+            if output.readableBytes == 0 { return }
+        }
+        isBacklogged = true
+        channel.writeAndFlush(output, promise: nil)
+    }
 
     /// Closes after what was written is sent.
     public func close() {
-        channel.flush()
+        push(isLast: true)
         // Without TLS, which has last words of its own, most have nothing left to wait for.
-        if !isTLSActive, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
+        if !isTLSActive, !isBacklogged || (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
         let channel = channel
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    /// Closes after what was written is sent, or when the peer has not taken it in time.
+    public func close(within time: TimeAmount) {
+        close()
+        guard channel.isActive else { return }
+        let channel = channel
+        let timer = channel.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+        channel.closeFuture.whenComplete { _ in timer.cancel() }
     }
 
     /// Closes at once.

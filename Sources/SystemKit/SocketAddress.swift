@@ -59,7 +59,10 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The numeric host: `192.0.2.1`, `2001:db8::1`; the path of a Unix socket; empty when unnamed.
-    public var host: String { isIPv4 || isIPv6 ? numeric.host : path }
+    public var host: String {
+        if isIPv4, bytes.count >= 8 { return "\(bytes[4]).\(bytes[5]).\(bytes[6]).\(bytes[7])" }
+        return isIPv6 ? numeric.host : path
+    }
 
     /// The port, or 0 for a Unix socket.
     public var port: Int { (isIPv4 || isIPv6) && bytes.count >= 4 ? Int(bytes[2]) << 8 | Int(bytes[3]) : 0 }

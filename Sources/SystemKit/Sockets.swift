@@ -85,6 +85,16 @@ public enum Sockets {
         return FileDescriptor(owning: Int32(try checked(result, "accept", "descriptor \(listener)")))
     }
 
+    /// Takes one connection of the network with its peer's address; it does not block. nil as in ``accept(_:)``.
+    public static func acceptFromNetwork(_ listener: Int32) throws(SystemError) -> (descriptor: Int32, peer: SocketAddress)? {
+        let filled = SocketAddress.filled { address, length in shimCall { Int(csk_accept_from(listener, address, length)) } }
+        if filled.result == -Int(EAGAIN) || filled.result == -Int(ECONNABORTED) { return nil }
+        return (Int32(try checked(filled.result, "accept", "descriptor \(listener)")), filled.address)
+    }
+
+    /// Sends segments of a TCP socket as soon as they are written. Connections have it from their listener.
+    public static func sendsAtOnce(_ fd: Int32) throws(SystemError) { try setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+
     // MARK: Connecting
 
     /// Connects to a Unix socket. A non-blocking one gives EAGAIN where the listener's queue is full, instead of waiting for room.
@@ -149,6 +159,16 @@ public enum Sockets {
             systemCall { Glibc.send(fd, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL)) }
         }
         return try checked(result, "send", "descriptor \(fd)")
+    }
+
+    /// One send(2) that never waits and raises no signal: how many bytes were taken, 0 where there is no room, nil where the socket takes nothing
+    /// any more.
+    ///
+    /// - Parameter more: what is sent waits for more bytes, or for the end of the stream, to leave with (MSG_MORE).
+    public static func sendNow(_ bytes: UnsafeRawBufferPointer, over fd: Int32, more: Bool = false) -> Int? {
+        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT) | (more ? Int32(MSG_MORE) : 0)
+        let result = systemCall { Glibc.send(fd, bytes.baseAddress, bytes.count, flags) }
+        return result >= 0 ? result : (result == -Int(EAGAIN) ? 0 : nil)
     }
 
     /// Sends descriptors with a payload of at least one byte; they stay open here. Returns the count of payload bytes sent.
