@@ -53,6 +53,12 @@ public enum ASCII {
         return out
     }
 
+    /// Appends a number in decimal digits, without the String that an interpolation makes.
+    public static func append(_ number: UInt64, to bytes: inout [UInt8]) {
+        if number >= 10 { append(number / 10, to: &bytes) }
+        bytes.append(0x30 + UInt8(number % 10))
+    }
+
     /// A decimal number without sign, or nil where it is empty, has another character, or exceeds `maximum`.
     @inlinable public static func decimal(_ bytes: some Collection<UInt8>, maximum: Int = Int.max) -> Int? {
         guard !bytes.isEmpty else { return nil }

@@ -28,11 +28,21 @@ public struct SMTPReply: Hashable, Sendable, CustomStringConvertible {
     /// The bytes on the wire, with CRLF after each line. Control bytes in the text become `?`, so that text of a peer cannot forge a reply line.
     public var wire: [UInt8] {
         var out: [UInt8] = []
+        out.reserveCapacity(lines.reduce(0) { $0 + $1.utf8.count + 24 })
         for (index, line) in lines.enumerated() {
-            out.append(contentsOf: "\(code)\(index + 1 < lines.count ? "-" : " ")".utf8)
-            if let enhanced { out.append(contentsOf: "\(enhanced) ".utf8) }
+            ASCII.append(UInt64(code), to: &out)
+            out.append(index + 1 < lines.count ? UInt8(ascii: "-") : 0x20)
+            if let enhanced {
+                ASCII.append(UInt64(enhanced.statusClass), to: &out)
+                out.append(UInt8(ascii: "."))
+                ASCII.append(UInt64(enhanced.subject), to: &out)
+                out.append(UInt8(ascii: "."))
+                ASCII.append(UInt64(enhanced.detail), to: &out)
+                out.append(0x20)
+            }
             for byte in line.utf8 { out.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
-            out.append(contentsOf: [13, 10])
+            out.append(13)
+            out.append(10)
         }
         return out
     }

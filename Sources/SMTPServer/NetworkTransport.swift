@@ -17,6 +17,8 @@ final class NetworkTransport: SessionTransport {
 
     func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? { try await stream.read(deadline: deadline) }
     func write(_ bytes: [UInt8]) { stream.write(bytes) }
+    func flushNow() -> Bool { stream.flushNow() }
+    func reuse(_ bytes: consuming ByteBuffer) { stream.reuse(consume bytes) }
     func flush(deadline: NIODeadline) async throws(ConnectionError) { try await stream.flush(deadline: deadline) }
 
     /// A client that does not read must not hold its socket: the last words have a bounded time.

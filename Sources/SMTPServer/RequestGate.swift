@@ -28,38 +28,39 @@ struct RequestGate {
     private let isUncertain: Bool
     private let log: MailLog
 
-    init(settings shared: SharedSettings, client: ClientIdentity, serverAddress: String, log: MailLog) {
-        let settings = shared.settings
+    init(settings shared: SharedSettings, client: ClientIdentity, serverAddress: () -> String, log: MailLog) {
         self.shared = shared
         self.client = client
         self.log = log
         do throws(LookupError) {
-            isInMyNetworks = try settings.myNetworks.matches(address: client.address, name: client.verifiedName)
+            isInMyNetworks = try shared.settings.myNetworks.matches(address: client.address, name: client.verifiedName)
             isUncertain = false
         } catch {
             log.warning("mynetworks: \(error)")
             isInMyNetworks = false
             isUncertain = true
         }
-        isExcluded = (try? settings.bareNewlineExclusions.matches(address: client.address, name: client.verifiedName)) ?? false
+        isExcluded =
+            shared.settings.lenientPolicy.bareNewline != shared.settings.policy.bareNewline
+            && ((try? shared.settings.bareNewlineExclusions.matches(address: client.address, name: client.verifiedName)) ?? false)
         var rewrites = false
-        for word in settings.headerRewriteClients {
+        for word in shared.settings.headerRewriteClients where !rewrites {
             switch word.lowercased() {
-            case "permit_inet_interfaces": rewrites = rewrites || RequestGate.isThisHost(client.address, serverAddress)
-            case "permit_mynetworks": rewrites = rewrites || isInMyNetworks
+            case "permit_inet_interfaces": rewrites = RequestGate.isThisHost(client.address, serverAddress)
+            case "permit_mynetworks": rewrites = isInMyNetworks
             case "static:all": rewrites = true
             default: break
             }
         }
-        for table in settings.headerRewriteTables where !rewrites {
+        for table in shared.settings.headerRewriteTables where !rewrites {
             // Unreadable: headers stay as they are, which is what a stranger's mail gets.
             rewrites = ((try? table.lookup(Array(client.address.utf8))) ?? nil) != nil
         }
         isHeaderRewriteClient = rewrites
     }
 
-    private static func isThisHost(_ client: String, _ server: String) -> Bool {
-        client == "::1" || client.hasPrefix("127.") || (!server.isEmpty && client == server)
+    private static func isThisHost(_ client: String, _ server: () -> String) -> Bool {
+        client == "::1" || client.hasPrefix("127.") || client == server()
     }
 
     // MARK: Decisions

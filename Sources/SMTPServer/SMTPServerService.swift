@@ -84,7 +84,7 @@ public final class SMTPServerService: ServiceHandler {
         let client = ClientIdentity(name: await name(of: address), address: address, port: port)
         let session = ServerSession(
             transport: NetworkTransport(stream, tls: tls), queue: queue, clock: clock, settings: shared, log: log, client: client,
-            serverAddress: stream.localAddress.map(ClientIdentity.canonical) ?? "")
+            serverAddress: { stream.localAddress.map(ClientIdentity.canonical) ?? "" })
         await session.run(refusal: refusal(client, count))
     }
 

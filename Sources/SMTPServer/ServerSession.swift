@@ -39,7 +39,7 @@ final class ServerSession {
 
     init(
         transport: any SessionTransport, queue: any QueueDoor, clock: any SessionClock, settings shared: SharedSettings, log: MailLog,
-        client: ClientIdentity, serverAddress: String
+        client: ClientIdentity, serverAddress: () -> String
     ) {
         self.transport = transport
         self.queue = queue
@@ -90,9 +90,10 @@ final class ServerSession {
             while true {
                 switch session.next() {
                 case .needsInput:
-                    try await flush()
+                    if !send() { try await flushRest() }
                     guard let bytes = try await transport.read(deadline: readDeadline()) else { return .lost }
                     session.receive(bytes.readableBytesView)
+                    transport.reuse(consume bytes)
                 case .delay(let seconds): await clock.pause(seconds: seconds)
                 case .checkHello(let verb, let name): answer(gate.earlyRefusal(.helo, helo: name), verb: verb, recipient: nil)
                 case .checkSender(let command): await checkSender(command)
@@ -124,11 +125,21 @@ final class ServerSession {
     }
 
     private func flush() async throws(ConnectionError) {
-        let output = session.takeOutput()
-        guard !output.isEmpty else { return }
-        transport.write(output)
+        if !send() { try await flushRest() }
+    }
+
+    private func flushRest() async throws(ConnectionError) {
         try await transport.flush(deadline: clock.deadline(after: settings.timeout))
         requestStart = .now()
+    }
+
+    /// Sends the replies there are; false where the client does not take them at once.
+    private func send() -> Bool {
+        let output = session.takeOutput()
+        guard !output.isEmpty else { return true }
+        transport.write(output)
+        requestStart = .now()
+        return transport.flushNow()
     }
 
     /// When to stop waiting for the client: each read has its time, or with smtpd_per_request_deadline the whole request has.

@@ -12,7 +12,11 @@ protocol SessionTransport: AnyObject, Sendable {
     /// Some bytes; nil when the client has closed.
     func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer?
     func write(_ bytes: [UInt8])
+    /// Sends what was written; false where that takes a ``flush(deadline:)``.
+    func flushNow() -> Bool
     func flush(deadline: NIODeadline) async throws(ConnectionError)
+    /// Nothing of these bytes of ``read(deadline:)`` is needed any more.
+    func reuse(_ bytes: consuming ByteBuffer)
     /// Drops what was read in plain text and makes the handshake.
     func startTLS(deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts
     /// Closes after what was written is sent.

@@ -42,7 +42,7 @@ public final class StreamConnection {
     private var isBacklogged = false
     private var received = ByteBuffer()
     /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
-    private var waiter: CheckedContinuation<Void, Never>?
+    private var waiter: UnsafeContinuation<Void, Never>?
     private var isTLSActive = false
     private var ended = false
     private var failure: String?
@@ -136,11 +136,14 @@ public final class StreamConnection {
 
     /// Some bytes, at least one; nil when the peer has closed.
     public func read(deadline: NIODeadline) async throws(ConnectionError) -> ByteBuffer? {
-        try await wait(until: deadline) { self.received.readableBytes == 0 && !self.ended }
+        if received.readableBytes == 0 && !ended { try await wait(until: deadline) { self.received.readableBytes == 0 && !self.ended } }
         if received.readableBytes > 0 { return takeReceived() }
         if let failure { throw .closed(failure) }
         return nil
     }
+
+    /// Takes back a buffer of ``read(deadline:)`` of which nothing is needed any more, for the next read.
+    public func reuse(_ buffer: consuming ByteBuffer) { SpareBuffer.give(consume buffer) }
 
     /// For one of thousands of sessions: while it waits it holds no buffer to read into.
     public func saveMemory() {
@@ -211,7 +214,13 @@ public final class StreamConnection {
     }
 
     /// Sends what was written, without waiting.
-    public func flushNow() { push() }
+    ///
+    /// - Returns: whether all of it was sent; who wants to wait for that, or to know why it is not, calls ``flush(deadline:)``.
+    @discardableResult
+    public func flushNow() -> Bool {
+        push()
+        return !isBacklogged && channel.isActive && failure == nil
+    }
 
     /// Hands what was written to the socket, or to the channel where the socket does not take it.
     ///
@@ -261,7 +270,8 @@ public final class StreamConnection {
         isExpired = false
         while isWanted() {
             if isExpired { throw .timedOut }
-            await withCheckedContinuation { continuation in
+            // Whoever takes the waiter resumes it, once (``wake()``): a checked one would be an allocation for each wait.
+            await withUnsafeContinuation { continuation in
                 guard isWanted() else { return continuation.resume() }
                 waiter = continuation
                 timer.set(deadline)

@@ -39,7 +39,9 @@ final class FakeClient: SessionTransport {
         }
     }
     func write(_ bytes: [UInt8]) { heard += String(decoding: bytes, as: UTF8.self) }
+    func flushNow() -> Bool { true }
     func flush(deadline: NIODeadline) async throws(ConnectionError) {}
+    func reuse(_ bytes: consuming ByteBuffer) {}
     func startTLS(deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts { try handshake.get() }
     func close() { isClosed = true }
 }
@@ -129,7 +131,7 @@ struct Scene {
         let session = ServerSession(
             transport: client, queue: queue, clock: clock, settings: SharedSettings(parsed),
             log: MailLog(program: "smtpd", syslogName: "martlet", destination: .file(path), processID: 1, clock: { 0 }),
-            client: ClientIdentity(name: name, address: address, port: 4711), serverAddress: "203.0.113.1")
+            client: ClientIdentity(name: name, address: address, port: 4711), serverAddress: { "203.0.113.1" })
         await session.run(refusal: refusal)
         let text = String(decoding: try Files.contents(of: path, limit: 1 << 20), as: UTF8.self)
         // Without time, host and tag.
