@@ -3,7 +3,7 @@
 import DNSClient
 import MailLog
 import MailModel
-import SystemKit
+import NIOCore
 
 /// A client as logs and restrictions see it.
 struct ClientIdentity: Hashable, Sendable {
@@ -28,7 +28,11 @@ struct ClientIdentity: Hashable, Sendable {
     static func canonical(_ address: String) -> String { IPAddress(address).map { $0.unmapped.description } ?? address }
 
     /// The address of a socket's peer.
-    static func address(_ peer: SocketAddress) -> String { peer.isIPv4 ? peer.host : canonical(peer.host) }
+    static func address(_ peer: SocketAddress) -> String? {
+        guard case .v4(let peer) = peer else { return peer.ipAddress.map(canonical) }
+        let octets = withUnsafeBytes(of: peer.address.sin_addr) { Array($0) }
+        return "\(octets[0]).\(octets[1]).\(octets[2]).\(octets[3])"
+    }
 
     /// Facts for the envelope.
     func facts(protocolName: String, helo: String, tls: String) -> ClientFacts {

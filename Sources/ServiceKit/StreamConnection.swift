@@ -67,7 +67,7 @@ public final class StreamConnection {
         timer.onTime = { [weak self] in self?.expire() }
     }
 
-    /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
+    /// Takes over a connected Unix socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
         prepared = nil
         let future = adopting.withConnectedSocket(descriptor)
@@ -77,9 +77,16 @@ public final class StreamConnection {
         return connection
     }
 
+    /// Takes over a channel that NIO has accepted and not yet registered.
+    static func accepted(_ channel: any Channel) throws -> StreamConnection {
+        let connection = try assemble(channel)
+        connection.socket = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+        return connection
+    }
+
     private static var prepared: StreamConnection?
 
-    /// MPTCP is not enabled by this for a socket that is connected, but two system calls for TCP_NODELAY, which it has from its listener, are left out.
+    /// MPTCP is not enabled by this for a socket that is connected, but two system calls for TCP_NODELAY, which is nothing to Unix sockets, are left out.
     private static let adopting = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare).enableMPTCP(true)
 
     /// Connects to an address of the Internet or of a Unix-domain socket.
@@ -99,15 +106,16 @@ public final class StreamConnection {
     @Sendable
     private nonisolated static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
-            // Set here, an option costs no future.
-            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-            let receiver = ServiceActor.assumeIsolated {
-                let connection = StreamConnection(channel: channel)
-                prepared = connection
-                return ByteReceiver(connection)
-            }
-            try channel.pipeline.syncOperations.addHandler(receiver)
+            try ServiceActor.assumeIsolated { prepared = try assemble(channel) }
         }
+    }
+
+    private static func assemble(_ channel: any Channel) throws -> StreamConnection {
+        // Set here, an option costs no future.
+        try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+        let connection = StreamConnection(channel: channel)
+        try channel.pipeline.syncOperations.addHandler(ByteReceiver(connection))
+        return connection
     }
 
     private static func make(_ future: EventLoopFuture<any Channel>) async throws(ConnectionError) -> StreamConnection {
@@ -128,6 +136,9 @@ public final class StreamConnection {
 
     /// The numeric address of this end, where it is one of the Internet.
     public var localAddress: String? { channel.localAddress?.ipAddress }
+
+    /// The address of the other end; nil where it has none any more.
+    public var peer: NIOCore.SocketAddress? { channel.remoteAddress }
 
     // MARK: Reading
 

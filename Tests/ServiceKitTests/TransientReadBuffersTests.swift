@@ -3,7 +3,7 @@ import Testing
 
 @testable import ServiceKit
 
-@Suite struct TransientReadBuffersTests {
+@Suite @ServiceActor struct TransientReadBuffersTests {
     @Test(arguments: [
         ([], 256),
         // A command: the next may be content.

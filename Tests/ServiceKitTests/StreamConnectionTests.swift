@@ -1,0 +1,126 @@
+// A stream writes past NIO's pipeline as long as nothing is in it that must see the bytes: all of them arrive, once, in order, and none in plain
+// text under TLS.
+
+import NIOCore
+import SystemKit
+import Testing
+
+@testable import ServiceKit
+
+/// Stands for TLS: turns every byte over.
+private final class Turner: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let turned = ByteBuffer(bytes: unwrapOutboundIn(data).readableBytesView.map { $0 ^ 0xFF })
+        context.write(wrapOutboundOut(turned), promise: promise)
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) @ServiceActor struct StreamConnectionTests {
+    private let soon = NIODeadline.now() + .seconds(30)
+
+    private func pair() async throws -> (stream: StreamConnection, peer: SystemKit.FileDescriptor) {
+        let ends = try Sockets.socketPair().release()
+        return (try await StreamConnection.adopt(descriptor: ends.first), FileDescriptor(owning: ends.second))
+    }
+
+    /// What there is to read: nil where nothing is there yet, empty at the end.
+    private func read(_ peer: borrowing SystemKit.FileDescriptor) throws -> [UInt8]? {
+        guard try Polling.isReadable(peer.rawValue, within: 0) else { return nil }
+        return try peer.read(upTo: 10_000)
+    }
+
+    @Test(arguments: [1, 100, 70_000, 3_000_000]) func everythingArrivesInOrderHoweverSlowlyThePeerReads(size: Int) async throws {
+        let (stream, peer) = try await pair()
+        let pieces = 5
+        let content = { (piece: Int) in (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ piece) } }
+        var isDone = false
+        let writer = Task { @ServiceActor in
+            for piece in 0..<pieces {
+                stream.write(content(piece))
+                if !stream.flushNow() { try await stream.flush(deadline: soon) }
+            }
+            isDone = true
+            stream.close()
+        }
+        var heard: [UInt8] = []
+        while true {
+            if let bytes = try read(peer) {
+                if bytes.isEmpty { break }
+                heard += bytes
+            }
+            await Task.yield()
+        }
+        try await writer.value
+        #expect(isDone && heard == (0..<pieces).flatMap(content))
+    }
+
+    @Test func flushWaitsWhileThePeerDoesNotReadAndNotForLonger() async throws {
+        let (stream, peer) = try await pair()
+        stream.write([UInt8](repeating: 7, count: 5_000_000))
+        #expect(!stream.flushNow())
+        await #expect(throws: ConnectionError.timedOut) { try await stream.flush(deadline: .now() + .milliseconds(1)) }
+        stream.abort()
+        _ = consume peer
+    }
+
+    @Test func whatWasWrittenAtTheEndArrivesBeforeIt() async throws {
+        let (stream, peer) = try await pair()
+        stream.write("221 Bye\r\n".utf8)
+        stream.close()
+        #expect(try peer.read(upTo: 100) == Array("221 Bye\r\n".utf8))
+        #expect(try peer.read(upTo: 100).isEmpty)
+    }
+
+    @Test func nothingGoesPastWhatEncrypts() async throws {
+        let (stream, peer) = try await pair()
+        stream.write("plain".utf8)
+        try stream.encrypt { try $0.pipeline.syncOperations.addHandler(Turner()) }
+        for _ in 0..<3 {
+            stream.write([1, 2, 3])
+            try await stream.flush(deadline: soon)
+        }
+        stream.write([4])
+        stream.close()
+        var heard: [UInt8] = []
+        while true {
+            guard let bytes = try read(peer) else {
+                await Task.yield()
+                continue
+            }
+            if bytes.isEmpty { break }
+            heard += bytes
+        }
+        #expect(heard == Array("plain".utf8) + [[1, 2, 3], [1, 2, 3], [1, 2, 3], [4]].flatMap { $0 }.map { $0 ^ 0xFF })
+    }
+
+    @Test func aPeerThatIsGoneIsNoticed() async throws {
+        let (stream, peer) = try await pair()
+        _ = consume peer
+        stream.write([1])
+        await #expect(throws: ConnectionError.self) {
+            while true {
+                stream.write([1])
+                try await stream.flush(deadline: soon)
+                await Task.yield()
+            }
+        }
+        #expect(!stream.flushNow())
+    }
+
+    @Test func aBufferThatIsReusedIsNobodyElses() async throws {
+        let (stream, peer) = try await pair()
+        stream.saveMemory()
+        var kept: [ByteBuffer] = []
+        for round in 0..<5 {
+            try peer.writeAll([UInt8](repeating: UInt8(round), count: 300))
+            let bytes = try #require(try await stream.read(deadline: soon))
+            kept.append(bytes)
+            stream.reuse(bytes)
+        }
+        #expect(kept.enumerated().allSatisfy { round, bytes in bytes.readableBytesView.allSatisfy { $0 == UInt8(round) } })
+        stream.abort()
+    }
+}
