@@ -34,12 +34,14 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
 @ServiceActor
 public final class StreamConnection {
     nonisolated let channel: any Channel
-    /// Where written bytes go; nil where they must go by the pipeline.
+    /// The channel's socket, where bytes go; nil where they must go by the pipeline.
     private var socket: Int32?
     /// What the next flush sends.
     private var output = ByteBuffer()
-    /// Whether the channel has bytes that the socket did not take.
-    private var isBacklogged = false
+    /// The channel has bytes that the kernel did not take.
+    private(set) var hasLeftovers = false
+    /// Called when the kernel has taken the leftovers.
+    var onDrained: (() -> Void)?
     private var received = ByteBuffer()
     /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
     private var waiter: UnsafeContinuation<Void, Never>?
@@ -56,10 +58,10 @@ public final class StreamConnection {
     private var firstBuffer: ByteBuffer?
     private var keepsFirstBuffer = false
 
-    /// Bytes that may wait for a reader.
+    /// Bytes that may wait for a reader, and as much again as one read brings. A read alone stays below: to pause costs two calls of the kernel.
     private static let highWater = 65_536
     /// What a connection between programs reads at a time.
-    private static let wholesale = 65_536
+    private static let wholesale = 131_072
 
     fileprivate init(channel: any Channel) {
         self.channel = channel
@@ -219,7 +221,9 @@ public final class StreamConnection {
     /// Sends what was written and waits until the peer has taken so much that more may be written.
     public func flush(deadline: NIODeadline) async throws(ConnectionError) {
         push()
-        if isBacklogged { try await wait(until: deadline) { !self.channel.isWritable && !self.ended && self.channel.isActive } }
+        if hasLeftovers || socket == nil {
+            try await wait(until: deadline) { !self.channel.isWritable && !self.ended && self.channel.isActive }
+        }
         if let failure { throw .closed(failure) }
         if !channel.isActive { throw .closed("Connection closed") }
     }
@@ -230,32 +234,64 @@ public final class StreamConnection {
     @discardableResult
     public func flushNow() -> Bool {
         push()
-        return !isBacklogged && channel.isActive && failure == nil
+        return (socket == nil ? channel.isWritable : !hasLeftovers) && channel.isActive && failure == nil
     }
 
-    /// Hands what was written to the socket, or to the channel where the socket does not take it.
+    /// Hands what was written to the socket, and to the channel what the socket does not take.
     ///
     /// - Parameter isLast: the connection is closed next, and what leaves now may leave together with its end.
     private func push(isLast: Bool = false) {
         guard output.readableBytes > 0 else { return }
-        defer { output = ByteBuffer() }
-        if isBacklogged, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { isBacklogged = false }
-        // The descriptor is the channel's as long as the channel is active.
-        if let socket, !isBacklogged, channel.isActive {
-            // What the socket says of a peer that is gone it says again to the channel, which ends then.
-            let count = output.withUnsafeReadableBytes { Sockets.sendNow($0, over: socket, more: isLast) } ?? 0
-            output.moveReaderIndex(forwardBy: count)
-            if output.readableBytes == 0 { return }
+        let written = output
+        output = ByteBuffer()
+        var sent = 0
+        // The channel closes its socket on this loop, and says so from then on.
+        if let socket, channel.isActive, !hasLeftovers {
+            // What is wrong with the socket the channel finds out, and tells.
+            sent = written.withUnsafeReadableBytes { Sockets.sendNow($0, over: socket, more: isLast) } ?? 0
         }
-        isBacklogged = true
-        channel.writeAndFlush(output, promise: nil)
+        if sent < written.readableBytes { leave(written.getSlice(at: written.readerIndex + sent, length: written.readableBytes - sent)) }
+    }
+
+    /// Sends both now as far as the kernel takes them, uncopied and past the channel, and the rest through the channel.
+    func send(_ first: [UInt8], _ second: [UInt8]) {
+        push()
+        var sent = 0
+        if let socket, channel.isActive, !hasLeftovers { sent = (try? Sockets.sendNow(first, second, over: socket)) ?? 0 }
+        guard sent < first.count + second.count else { return }
+        var rest = ByteBuffer()
+        rest.reserveCapacity(first.count + second.count - sent)
+        if sent < first.count { rest.writeBytes(first[sent...]) }
+        rest.writeBytes(second[max(0, sent - first.count)...])
+        leave(rest)
+    }
+
+    /// Leaves bytes to the channel.
+    private func leave(_ rest: ByteBuffer?) {
+        guard let rest else { return }
+        guard !hasLeftovers, socket != nil else { return channel.writeAndFlush(rest, promise: nil) }
+        hasLeftovers = true
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        channel.writeAndFlush(rest, promise: written)
+        written.futureResult.whenComplete { _ in ServiceActor.assumeIsolated { self.drained() } }
+    }
+
+    private func drained() {
+        // More came behind it meanwhile.
+        if let more = try? channel.syncOptions?.getOption(.bufferedWritableBytes), more > 0 {
+            let written = channel.eventLoop.makePromise(of: Void.self)
+            channel.writeAndFlush(ByteBuffer(), promise: written)
+            return written.futureResult.whenComplete { _ in ServiceActor.assumeIsolated { self.drained() } }
+        }
+        hasLeftovers = false
+        onDrained?()
     }
 
     /// Closes after what was written is sent.
     public func close() {
         push(isLast: true)
         // Without TLS, which has last words of its own, most have nothing left to wait for.
-        if !isTLSActive, !isBacklogged || (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
+        if !isTLSActive, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
         let channel = channel
         channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
     }
@@ -308,7 +344,7 @@ public final class StreamConnection {
         if let consumer { return consumer.bytes(buffer) }
         if keepsFirstBuffer && firstBuffer == nil { firstBuffer = buffer }
         if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
-        if received.readableBytes >= StreamConnection.highWater && !isPaused { pause(true) }
+        if received.readableBytes > StreamConnection.highWater && !isPaused { pause(true) }
         wake()
     }
 
