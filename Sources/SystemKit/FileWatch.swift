@@ -125,8 +125,10 @@ public final class FileWatch: Sendable {
         return status.links > 0 && FileStamp(status) == entry.stamp
     }
 
-    deinit { state.withLock { state in
+    deinit {
+        state.withLock { state in
             if state.notices >= 0 { _ = FileDescriptor(owning: state.notices) }
             for entry in state.entries.values { _ = FileDescriptor(owning: entry.descriptor) }
-        } }
+        }
+    }
 }

@@ -11,12 +11,15 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "MAI", "MAIL1", "MAILX", "XMAIL", "\0MAIL", "\0\0\0\0MAIL", "MAIL\0", "STARTTLSX", "DATA ", "@@@@", "\u{2d}AIL", "H%LO", "HELO\u{c0}",
+        "", "MAI", "MAIL1", "MAILX", "XMAIL", "\0MAIL", "\0\0\0\0MAIL", "MAIL\0", "STARTTLSX", "DATA ", "@@@@", "\u{2d}AIL", "H%LO",
+        "HELO\u{c0}",
     ]) func noOtherWordIsOne(word: String) {
         #expect(SMTPVerb(Array(word.utf8)[...]) == nil)
     }
 
     @Test func highOctetsAreNotLetters() {
-        for byte in UInt8.min...UInt8.max where byte | 0x20 != UInt8(ascii: "m") { #expect(SMTPVerb([byte, 0x41, 0x49, 0x4C]) == nil, "\(byte)") }
+        for byte in UInt8.min...UInt8.max where byte | 0x20 != UInt8(ascii: "m") {
+            #expect(SMTPVerb([byte, 0x41, 0x49, 0x4C]) == nil, "\(byte)")
+        }
     }
 }
