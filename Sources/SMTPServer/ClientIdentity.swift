@@ -29,9 +29,8 @@ struct ClientIdentity: Hashable, Sendable {
 
     /// The address of a socket's peer.
     static func address(_ peer: SocketAddress) -> String? {
-        guard case .v4(let peer) = peer else { return peer.ipAddress.map(canonical) }
-        let octets = withUnsafeBytes(of: peer.address.sin_addr) { Array($0) }
-        return "\(octets[0]).\(octets[1]).\(octets[2]).\(octets[3])"
+        if case .v4 = peer { return peer.ipAddress }
+        return peer.ipAddress.map(canonical)
     }
 
     /// Facts for the envelope.

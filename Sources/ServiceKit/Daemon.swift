@@ -8,7 +8,7 @@
 import MailConfiguration
 import MailIPC
 import MailLog
-public import SystemKit
+import SystemKit
 
 /// A connection of another program that was accepted. Its descriptors belong to the handler.
 public struct AcceptedConnection: Sendable {

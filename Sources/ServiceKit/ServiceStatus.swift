@@ -1,5 +1,6 @@
 // Tells master whether this process takes more work, and those who accept whether they should.
 
+import NIOCore
 import Synchronization
 import SystemKit
 
