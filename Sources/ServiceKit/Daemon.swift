@@ -22,7 +22,7 @@ public struct AcceptedConnection: Sendable {
 public protocol ServiceHandler: AnyObject, Sendable {
     /// Takes a connection of another program. Must not wait for the connection's end.
     func accept(_ connection: AcceptedConnection)
-    /// Takes a connection of the network, which is not to be used before the next task runs.
+    /// Takes a connection of the network.
     func accept(_ stream: StreamConnection)
     /// Somebody (master's timer, `postdrop`) asks it to look for work.
     func wakeUp()

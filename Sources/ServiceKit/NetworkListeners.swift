@@ -87,11 +87,13 @@ private final class AcceptedChannels: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
-        let stream = try? ServiceActor.assumeIsolated { try StreamConnection.accepted(channel) }
-        guard let stream else { return channel.close(promise: nil) }
-        // NIO registers it at the end of the pipeline, later in this turn; the handler's task runs after that.
+        do {
+            try ServiceActor.assumeIsolated { try StreamConnection.accepted(channel) { Handlers.current?.accept($0) } }
+        } catch {
+            return channel.close(promise: nil)
+        }
+        // NIO registers it at the end of the pipeline, later in this turn.
         context.fireChannelRead(data)
-        ServiceActor.assumeIsolated { Handlers.current?.accept(stream) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

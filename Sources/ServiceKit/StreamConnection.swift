@@ -80,11 +80,15 @@ public final class StreamConnection {
     }
 
     /// Takes over a channel that NIO has accepted and not yet registered.
-    static func accepted(_ channel: any Channel) throws -> StreamConnection {
+    ///
+    /// - Parameter onActive: called once when it may be used.
+    static func accepted(_ channel: any Channel, onActive: @escaping (StreamConnection) -> Void) throws {
         let connection = try assemble(channel)
+        connection.onActive = onActive
         connection.socket = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-        return connection
     }
+
+    private var onActive: ((StreamConnection) -> Void)?
 
     private static var prepared: StreamConnection?
 
@@ -348,6 +352,11 @@ public final class StreamConnection {
         wake()
     }
 
+    fileprivate func didBecomeActive() {
+        onActive?(self)
+        onActive = nil
+    }
+
     fileprivate func didHandshake() { isTLSActive = true }
 
     fileprivate func didBecomeWritable() { wake() }
@@ -369,6 +378,7 @@ private final class ByteReceiver: ChannelInboundHandler {
 
     init(_ connection: StreamConnection) { self.connection = connection }
 
+    func channelActive(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didBecomeActive() } }
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }
