@@ -134,6 +134,13 @@ int csk_accept(int listener) {
     return fd < 0 ? -errno : fd;
 }
 
+int csk_accept_from(int listener, void *address, unsigned *length) {
+    socklen_t size = *length;
+    int fd = accept4(listener, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    *length = size;
+    return fd < 0 ? -errno : fd;
+}
+
 int csk_memory_file(const char *name) {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     return fd < 0 ? -errno : fd;

@@ -3,7 +3,7 @@
 import DNSClient
 import MailLog
 import MailModel
-import NIOCore
+import SystemKit
 
 /// A client as logs and restrictions see it.
 struct ClientIdentity: Hashable, Sendable {
@@ -28,10 +28,7 @@ struct ClientIdentity: Hashable, Sendable {
     static func canonical(_ address: String) -> String { IPAddress(address).map { $0.unmapped.description } ?? address }
 
     /// The address of a socket's peer.
-    static func address(_ peer: SocketAddress) -> String? {
-        if case .v4 = peer { return peer.ipAddress }
-        return peer.ipAddress.map(canonical)
-    }
+    static func address(_ peer: SocketAddress) -> String { peer.isIPv4 ? peer.host : canonical(peer.host) }
 
     /// Facts for the envelope.
     func facts(protocolName: String, helo: String, tls: String) -> ClientFacts {

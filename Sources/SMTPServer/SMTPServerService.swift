@@ -45,15 +45,14 @@ public final class SMTPServerService: ServiceHandler {
             ResolverConnection(context.address(of: .resolver), patienceInSeconds: SMTPServerService.nameLookupTime))
     }
 
-    public func accept(_ stream: StreamConnection) {
-        // A peer that has no address any more gets an unlikely one, which no list trusts.
-        let peer = stream.peer
-        let address = peer.flatMap(ClientIdentity.address) ?? "0.0.0.0"
-        let port = UInt16(clamping: peer?.port ?? 0)
+    public func accept(_ connection: AcceptedConnection) {
+        // A peer without an address gets an unlikely one, which no list trusts.
+        let address = connection.peer.map(ClientIdentity.address) ?? "0.0.0.0"
+        let port = UInt16(clamping: connection.peer?.port ?? 0)
         let count = counter.enter(address)
         if counter.total >= capacity { status.setAvailable(false) }
         ServiceActor.start { [self] in
-            await serve(stream, address: address, port: port, count: count)
+            await serve(connection.descriptor, address: address, port: port, count: count)
             counter.leave(address)
             if counter.total < capacity { status.setAvailable(true) }
             if counter.total == 0 {
@@ -73,7 +72,14 @@ public final class SMTPServerService: ServiceHandler {
         }
     }
 
-    private func serve(_ stream: StreamConnection, address: String, port: UInt16, count: Int) async {
+    private func serve(_ descriptor: Int32, address: String, port: UInt16, count: Int) async {
+        let stream: StreamConnection
+        do throws(ConnectionError) {
+            stream = try await StreamConnection.adopt(descriptor: descriptor)
+        } catch {
+            log.warning("cannot serve \(address): \(error)")
+            return
+        }
         stream.saveMemory()
         let client = ClientIdentity(name: await name(of: address), address: address, port: port)
         let session = ServerSession(

@@ -1,4 +1,4 @@
-// The main thread of a daemon: hears signals, sees master go, and accepts connections of other programs (those of the network: NetworkListeners).
+// The main thread of a daemon: accepts connections, hears signals, and sees master go.
 //
 // Without descriptors left (EMFILE) it stops accepting for a second instead of spinning ("mistakes of others"). After SIGHUP or the end of
 // master it accepts no more and lets sessions finish; after SIGTERM it waits for them a bounded time.
@@ -9,23 +9,29 @@ import SystemKit
 
 struct Acceptor {
     let context: ServiceContext
+    let listening: Daemon.Listening
     let signals: Int32
     let wake: Int32
     let status: ServiceStatus
-    /// Of programs; empty where the event loop has those of the network.
     let listeners: [Int32]
 
     /// How long sessions may go on after SIGTERM, in milliseconds. `master` waits a little longer before it kills.
     private static let terminationPatience = 8_000
+    /// Microseconds between two looks at the files of a jailed program.
+    private static let lookInterval: Int64 = 10_000_000
 
     func run() -> Never {
         for listener in listeners {
             // Several processes share a listener: who comes late to a connection must not block.
             try? FileDescriptor.borrowing(listener) { open throws(SystemError) in try open.setNonBlocking(true) }
+            // Inherited by what is accepted: a call for the listener, not one for each connection.
+            if listening == .network { try? Sockets.sendsAtOnce(listener) }
         }
         /// Until when nothing is accepted, for want of descriptors.
         var pausedUntil: Int64?
         let room = PreambleRoom()
+        // Whose connections last for ever finds a change without a new one.
+        var nextLook = listening == .programs && !FileWatch.ofProcess.isEmpty ? SystemClock.monotonic() + Acceptor.lookInterval : nil
         let dog = LoopWatchdog(
             seconds: context.configuration[Parameters.daemonTimeout], interval: context.options.livenessInterval,
             now: SystemClock.monotonic())
@@ -33,6 +39,10 @@ struct Acceptor {
             let now = SystemClock.monotonic()
             room.expire(now: now)
             watch(dog, now: now)
+            if let look = nextLook, look <= now {
+                if hasStaleFiles() { drain(patience: nil, room) }
+                nextLook = now + Acceptor.lookInterval
+            }
             if let until = pausedUntil, until <= now { pausedUntil = nil }
             var interests = [signals, wake, ServiceOptions.lifetimeDescriptor].map { Polling.Interest($0, .read) }
             let firstSilent = interests.count
@@ -43,7 +53,7 @@ struct Acceptor {
             }
             let ready: [Int]
             do {
-                let deadline = [pausedUntil, room.nextDeadline, dog.deadline].compactMap { $0 }.min()
+                let deadline = [pausedUntil, room.nextDeadline, dog.deadline, nextLook].compactMap { $0 }.min()
                 ready = try Polling.wait(interests, milliseconds: deadline.map { Int((max(0, $0 - now) + 999) / 1000) })
             } catch {
                 context.log.fatal("\(error)")
@@ -54,10 +64,11 @@ struct Acceptor {
             for index in ready {
                 switch index {
                 case 0: handleSignal(room)
-                case 1: if isDrainWanted() { drain(patience: nil, room) }
+                case 1: drainWakePipe()
                 case 2: drain(patience: nil, room)
                 case firstSilent..<firstListener: break
                 default:
+                    if hasStaleFiles() { drain(patience: nil, room) }
                     if !acceptAll(listeners[index - firstListener], room) { pausedUntil = now + 1_000_000 }
                 }
             }
@@ -68,14 +79,30 @@ struct Acceptor {
     private func acceptAll(_ listener: Int32, _ room: PreambleRoom) -> Bool {
         for _ in 0..<64 {
             do {
-                guard let accepted = try Sockets.accept(listener) else { return true }
-                take(room.enter(accepted.release(), now: SystemClock.monotonic()))
+                switch listening {
+                case .programs:
+                    guard let accepted = try Sockets.accept(listener) else { return true }
+                    take(room.enter(accepted.release(), now: SystemClock.monotonic()))
+                case .network:
+                    guard let accepted = try Sockets.acceptFromNetwork(listener) else { return true }
+                    let connection = AcceptedConnection(descriptor: accepted.descriptor, sideChannel: -1, peer: accepted.peer)
+                    ServiceActor.call { Handlers.current?.accept(connection) }
+                    // Most come alone; whether there is another the next poll tells in the same call.
+                    return true
+                }
                 if !status.isAvailable { return true }
             } catch {
                 context.log.warning("accept connection: \(error.reason)")
                 return false
             }
         }
+        return true
+    }
+
+    /// Whether a jailed program works with files that are no longer what it read.
+    private func hasStaleFiles() -> Bool {
+        guard let path = FileWatch.ofProcess.change() else { return false }
+        context.log.info("\(path) has changed -- restarting")
         return true
     }
 
@@ -98,7 +125,7 @@ struct Acceptor {
     private func take(_ word: PreambleRoom.Word?) {
         switch word {
         case .client(let descriptor, let side):
-            let accepted = AcceptedConnection(descriptor: descriptor, sideChannel: side)
+            let accepted = AcceptedConnection(descriptor: descriptor, sideChannel: side, peer: nil)
             ServiceActor.call { Handlers.current?.accept(accepted) }
         case .wakeUp: ServiceActor.call { Handlers.current?.wakeUp() }
         case nil: break
@@ -126,10 +153,9 @@ struct Acceptor {
         (try? FileDescriptor.borrowing(signals) { open throws(SystemError) in try SignalWait.next(from: open) }) ?? nil
     }
 
-    /// What the loop has written into the wake pipe: mostly it is the waking that matters.
-    private func isDrainWanted() -> Bool {
-        let bytes = try? FileDescriptor.borrowing(wake) { pipe throws(SystemError) in try pipe.read(upTo: 64) }
-        return bytes?.contains(ServiceStatus.drainWanted) ?? false
+    private func drainWakePipe() {
+        // Only the waking matters.
+        _ = try? FileDescriptor.borrowing(wake) { pipe throws(SystemError) in try pipe.read(upTo: 64) }
     }
 
     /// Finishes and ends the program. SIGTERM during a patient drain makes it impatient.
@@ -137,7 +163,6 @@ struct Acceptor {
         status.setDraining()
         // Where master is gone nobody else has them: who connects is refused at once, in place of waiting for one who is waiting for him.
         for listener in listeners { _ = FileDescriptor(owning: listener) }
-        ServiceActor.call { NetworkListeners.current?.close() }
         empty(room)
         // Behind what was handed over before.
         ServiceActor.call {

@@ -1,29 +1,29 @@
 // The skeleton of every daemon with an event loop (DESIGN.md, section 5): options, configuration, pre-jail, chroot, privileges dropped and
 // proven gone, post-jail, serve, drain.
 //
-// The main thread waits for signals and accepts connections of other programs; everything else happens on ServiceActor. No Swift concurrency and no thread
+// The main thread accepts connections and waits for signals; everything else happens on ServiceActor. No Swift concurrency and no thread
 // exist before the privileges are gone.
 // A program in a jail opens no file any more: FileWatch tells it when one that it has read changes, and it ends so that master starts another.
 
 import MailConfiguration
 import MailIPC
 import MailLog
-import SystemKit
+public import SystemKit
 
-/// A connection of another program that was accepted. Its descriptors belong to the handler.
+/// A connection that was accepted. Its descriptors belong to the handler.
 public struct AcceptedConnection: Sendable {
     public let descriptor: Int32
     /// For passing descriptors; -1 without one.
     public let sideChannel: Int32
+    /// nil for Unix-domain sockets.
+    public let peer: SocketAddress?
 }
 
 /// The part of a daemon that differs from the others.
 @ServiceActor
 public protocol ServiceHandler: AnyObject, Sendable {
-    /// Takes a connection of another program. Must not wait for the connection's end.
+    /// Takes a connection. Must not wait for the connection's end.
     func accept(_ connection: AcceptedConnection)
-    /// Takes a connection of the network.
-    func accept(_ stream: StreamConnection)
     /// Somebody (master's timer, `postdrop`) asks it to look for work.
     func wakeUp()
     /// No more connections come: finishes what is under way and returns.
@@ -32,11 +32,6 @@ public protocol ServiceHandler: AnyObject, Sendable {
 
 extension ServiceHandler {
     public func wakeUp() {}
-    public func accept(_ stream: StreamConnection) { stream.abort() }
-    public func accept(_ connection: AcceptedConnection) {
-        _ = FileDescriptor(owning: connection.descriptor)
-        if connection.sideChannel >= 0 { _ = FileDescriptor(owning: connection.sideChannel) }
-    }
 }
 
 /// Runs daemons.
@@ -86,19 +81,12 @@ public enum Daemon {
         do {
             let signals = try SignalWait.descriptor(for: handled)
             let wake = try FileDescriptor.pipe().release()
-            let listeners = findListeners(context.options)
             let status = ServiceStatus(wakeDescriptor: wake.write)
             context.log.defersWrites { EndOfTurn.log($0) }
             ServiceActor.start {
                 do {
                     let handler = try await start(context, state, status)
                     Handlers.current = handler
-                    if listening == .network {
-                        let network = NetworkListeners(log: context.log, status: status)
-                        NetworkListeners.current = network
-                        try await network.open(listeners)
-                    }
-                    try await FileNotices(log: context.log, status: status).listen()
                     status.setAvailable(true)
                 } catch {
                     context.log.fatal("\(error)")
@@ -106,8 +94,8 @@ public enum Daemon {
                 }
             }
             let acceptor = Acceptor(
-                context: context, signals: signals.rawValue, wake: wake.read, status: status,
-                listeners: listening == .programs ? listeners : [])
+                context: context, listening: listening, signals: signals.rawValue, wake: wake.read, status: status,
+                listeners: findListeners(context.options))
             acceptor.run()
         } catch {
             context.log.fatal("\(error)")

@@ -69,9 +69,10 @@ public final class StreamConnection {
         timer.onTime = { [weak self] in self?.expire() }
     }
 
-    /// Takes over a connected Unix socket. The descriptor belongs to the connection from here, also when this throws.
+    /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
         prepared = nil
+        defer { prepared = nil }
         let future = adopting.withConnectedSocket(descriptor)
         // On the loop all of it is done already: nothing to wait for.
         guard let connection = prepared, connection.channel.isActive else { return try await make(future) }
@@ -79,20 +80,10 @@ public final class StreamConnection {
         return connection
     }
 
-    /// Takes over a channel that NIO has accepted and not yet registered.
-    ///
-    /// - Parameter onActive: called once when it may be used.
-    static func accepted(_ channel: any Channel, onActive: @escaping (StreamConnection) -> Void) throws {
-        let connection = try assemble(channel)
-        connection.onActive = onActive
-        connection.socket = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-    }
-
-    private var onActive: ((StreamConnection) -> Void)?
-
+    /// The one that ``prepare(_:)`` made last.
     private static var prepared: StreamConnection?
 
-    /// MPTCP is not enabled by this for a socket that is connected, but two system calls for TCP_NODELAY, which is nothing to Unix sockets, are left out.
+    /// MPTCP is not enabled by this for a socket that is connected, but two system calls for TCP_NODELAY, which it has from its listener, are left out.
     private static let adopting = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare).enableMPTCP(true)
 
     /// Connects to an address of the Internet or of a Unix-domain socket.
@@ -127,6 +118,7 @@ public final class StreamConnection {
     private static func make(_ future: EventLoopFuture<any Channel>) async throws(ConnectionError) -> StreamConnection {
         do {
             let channel = try await future.get()
+            prepared = nil
             let connection = try channel.pipeline.syncOperations.handler(type: ByteReceiver.self).connection
             connection.socket = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
             return connection
@@ -142,9 +134,6 @@ public final class StreamConnection {
 
     /// The numeric address of this end, where it is one of the Internet.
     public var localAddress: String? { channel.localAddress?.ipAddress }
-
-    /// The address of the other end; nil where it has none any more.
-    public var peer: NIOCore.SocketAddress? { channel.remoteAddress }
 
     // MARK: Reading
 
@@ -352,11 +341,6 @@ public final class StreamConnection {
         wake()
     }
 
-    fileprivate func didBecomeActive() {
-        onActive?(self)
-        onActive = nil
-    }
-
     fileprivate func didHandshake() { isTLSActive = true }
 
     fileprivate func didBecomeWritable() { wake() }
@@ -378,7 +362,6 @@ private final class ByteReceiver: ChannelInboundHandler {
 
     init(_ connection: StreamConnection) { self.connection = connection }
 
-    func channelActive(context: ChannelHandlerContext) { ServiceActor.assumeIsolated { [connection] in connection.didBecomeActive() } }
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         ServiceActor.assumeIsolated { [connection] in connection.didReceive(&buffer) }

@@ -86,8 +86,6 @@ struct SystemCallFilter {
         try add(context, "socketpair", SCMP_ACT_ALLOW, argument: 0, equals: unix)
         if !families.isEmpty { try add(context, "connect") }
         if network == .connects { try add(context, "bind") }
-        // NIO says it again to the sockets that master made listeners.
-        if network == .accepts { try add(context, "listen") }
     }
 
     private func add(_ context: scmp_filter_ctx, _ name: String, _ action: UInt32 = SCMP_ACT_ALLOW) throws(Failure) {

@@ -3,12 +3,9 @@
 // Before its jail it keeps an O_PATH descriptor of each file, which gives no access to the content; afterwards fstat(2) says whether the file
 // was replaced (no name is left), edited or touched. Security: nothing is opened again; whoever finds a change ends the process, and its
 // successor reads the files anew.
-// An event loop that wants to know in time listens to ``FileWatch/notices`` (inotify(7)); they say only that it is worth to look.
 // Known limits: a name that is made to point elsewhere while the old file keeps a name of its own (a symbolic link such as certbot's) is not
-// seen. Notices do not come where the file system has none (files of another host), or the user has too many watches: who listens looks now and
-// then, too. A file that could not be read at the start counts as changed after a minute, so that it is tried again.
+// seen. A file that could not be read at the start counts as changed after a minute, so that it is tried again.
 
-import Glibc
 import Synchronization
 
 /// What tells that a file has changed.
@@ -44,8 +41,6 @@ public final class FileWatch: Sendable {
         var entries: [String: Entry] = [:]
         /// The first change that was found, or is known without looking.
         var changed: String?
-        /// Of inotify; -1 without.
-        var notices: Int32 = -1
         var missing: String?
         var missingUntil: Int64 = .max
     }
@@ -57,21 +52,7 @@ public final class FileWatch: Sendable {
     public init() {}
 
     /// From here on files are noted: the process is going to be jailed.
-    public func begin() {
-        state.withLock { state in
-            state.phase = .noting
-            state.notices = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-        }
-    }
-
-    /// A descriptor from which bytes without meaning can be read when a file may have changed; it belongs to the caller. nil for the second caller, and
-    /// where the system has none.
-    public func notices() -> Int32? {
-        state.withLock { state in
-            defer { state.notices = -1 }
-            return state.notices >= 0 ? state.notices : nil
-        }
-    }
+    public func begin() { state.withLock { $0.phase = .noting } }
 
     /// Whether files are to be opened now, because they cannot be later.
     public var isNoting: Bool { state.withLock { $0.phase == .noting } }
@@ -90,8 +71,6 @@ public final class FileWatch: Sendable {
             guard state.phase == .noting, state.entries[path] == nil else { return }
             do throws(SystemError) {
                 let file = try FileDescriptor.open(path, .attributesOnly)
-                // Before the stamp is taken: no change is missed.
-                if state.notices >= 0 { inotify_add_watch(state.notices, path, UInt32(IN_MODIFY) | UInt32(IN_ATTRIB)) }
                 let found = FileStamp(try file.status())
                 if let stamp, stamp != found { state.changed = path }
                 state.entries[path] = Entry(descriptor: file.release(), stamp: found)
@@ -125,10 +104,5 @@ public final class FileWatch: Sendable {
         return status.links > 0 && FileStamp(status) == entry.stamp
     }
 
-    deinit {
-        state.withLock { state in
-            if state.notices >= 0 { _ = FileDescriptor(owning: state.notices) }
-            for entry in state.entries.values { _ = FileDescriptor(owning: entry.descriptor) }
-        }
-    }
+    deinit { state.withLock { for entry in $0.entries.values { _ = FileDescriptor(owning: entry.descriptor) } } }
 }

@@ -110,10 +110,15 @@ public enum Sockets {
         return FileDescriptor(owning: Int32(try checked(result, "accept", "descriptor \(listener)")))
     }
 
-    /// Lets as many connections wait at a listening socket as the system allows.
-    public static func setLongestQueue(_ listener: Int32) throws(SystemError) {
-        try checked(systemCall { Int(listen(listener, Int32(SOMAXCONN))) }, "listen", "descriptor \(listener)")
+    /// Takes one connection of the network with its peer's address; it does not block. nil as in ``accept(_:)``.
+    public static func acceptFromNetwork(_ listener: Int32) throws(SystemError) -> (descriptor: Int32, peer: SocketAddress)? {
+        let filled = SocketAddress.filled { address, length in shimCall { Int(csk_accept_from(listener, address, length)) } }
+        if filled.result == -Int(EAGAIN) || filled.result == -Int(ECONNABORTED) { return nil }
+        return (Int32(try checked(filled.result, "accept", "descriptor \(listener)")), filled.address)
     }
+
+    /// Sends segments of a TCP socket as soon as they are written. Connections have it from their listener.
+    public static func sendsAtOnce(_ fd: Int32) throws(SystemError) { try setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
     // MARK: Connecting
 

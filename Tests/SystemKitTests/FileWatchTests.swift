@@ -39,34 +39,6 @@ import Testing
         }
     }
 
-    @Test func noticesComeWithTheChangeAndOnlyWithOne() throws {
-        let directory = try TemporaryDirectory()
-        let path = "\(directory.path)/table"
-        let changes: [(String, () throws -> Void)] = [
-            (
-                "replaced",
-                {
-                    try self.write(path + ".new", "same")
-                    try Files.rename(path + ".new", path)
-                }
-            ),
-            ("edited", { try self.write(path, "other") }),
-            ("touched", { try Files.setTimes(path, modified: 1) }),
-            ("removed", { try Files.unlink(path) }),
-        ]
-        for (what, change) in changes {
-            try write(path, "same")
-            let watch = watch(path)
-            let notices = FileDescriptor(owning: try #require(watch.notices(), "this system has inotify"))
-            #expect(watch.notices() == nil, "\(what): they belong to one")
-            try write("\(directory.path)/other", what)
-            #expect(try !Polling.isReadable(notices.rawValue, within: 0), "\(what): too early")
-            try change()
-            #expect(try Polling.isReadable(notices.rawValue, within: 0), "\(what)")
-            #expect(watch.change() == path, "\(what)")
-        }
-    }
-
     @Test func anotherFileThanTheOneThatWasReadHasChangedAlready() throws {
         let directory = try TemporaryDirectory()
         let path = "\(directory.path)/table"

@@ -32,6 +32,8 @@ int csk_pipe(int ends[2]);                               // close-on-exec
 
 // Sockets
 int csk_accept(int listener);                            // close-on-exec
+// The same, not blocking, with the peer's address: length is the room for it before and its size after.
+int csk_accept_from(int listener, void *address, unsigned *length);
 int csk_is_listening_stream(int socket);                 // 1 or 0; -errno where it is no socket
 // One message with descriptors (SCM_RIGHTS). `count` must be at least 1: a message without payload is lost on a stream socket.
 ssize_t csk_send_descriptors(int socket, const void *bytes, size_t count, const int *fds, size_t fd_count);
