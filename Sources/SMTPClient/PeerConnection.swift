@@ -10,6 +10,11 @@ import TLS
 protocol PeerConnection: AnyObject {
     /// Adds bytes to what the next flush sends.
     func write(_ bytes: [UInt8])
+    func write(_ bytes: ByteBuffer)
+    /// Whether ``send(file:from:count:patience:)`` can be used now.
+    var sendsFiles: Bool { get }
+    /// Sends a part of an open file after what was written, and waits until it is out of our hands. When this throws, the connection is closed.
+    func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError)
     func flush(deadline: NIODeadline) async throws(ConnectionError)
     /// Sends without waiting.
     func flushNow()
@@ -66,6 +71,8 @@ final class NetworkConnector: PeerConnector {
 private final class NetworkPeer: PeerConnection {
     private let stream: StreamConnection
     private let tls: TLSClientContext
+    /// What goes through TLS must be read and encrypted here.
+    private(set) var sendsFiles = true
 
     init(stream: StreamConnection, tls: TLSClientContext) {
         self.stream = stream
@@ -73,6 +80,10 @@ private final class NetworkPeer: PeerConnection {
     }
 
     func write(_ bytes: [UInt8]) { stream.write(bytes) }
+    func write(_ bytes: ByteBuffer) { stream.write(bytes) }
+    func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
+        try await stream.send(file: file, from: offset, count: count, patience: patience)
+    }
     func flush(deadline: NIODeadline) async throws(ConnectionError) { try await stream.flush(deadline: deadline) }
     func flushNow() { stream.flushNow() }
 
@@ -82,6 +93,7 @@ private final class NetworkPeer: PeerConnection {
     }
 
     func startTLS(serverName: String, deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
+        sendsFiles = false
         // RFC 3207 section 4.2, CVE-2011-0411: what came before TLS is not heard after it.
         stream.discardReceived()
         let channel = stream.channel

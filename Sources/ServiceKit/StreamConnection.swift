@@ -19,11 +19,13 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     case unreachable(String)
     /// The TLS handshake failed; the reason.
     case handshakeFailed(String)
+    /// A file that was to be sent cannot be read; the reason.
+    case unreadable(String)
 
     public var description: String {
         switch self {
         case .timedOut: "Connection timed out"
-        case .closed(let text), .unreachable(let text), .handshakeFailed(let text): text
+        case .closed(let text), .unreachable(let text), .handshakeFailed(let text), .unreadable(let text): text
         }
     }
 }
@@ -41,6 +43,15 @@ public final class StreamConnection {
     private var isPaused = false
     private let timer: DeadlineTimer
     private var isExpired = false
+    /// What became of the part of a file that was given last.
+    private var fileSending = FileSending.sent
+    private enum FileSending: Equatable {
+        case underWay
+        case sent
+        case failed
+        /// The disk's fault.
+        case unreadable(String)
+    }
     /// Takes what arrives, and the end, in place of ``read(deadline:)``: for a consumer that never waits.
     private var consumer: (bytes: (ByteBuffer) -> Void, end: (String?) -> Void)?
 
@@ -171,6 +182,51 @@ public final class StreamConnection {
         if !channel.isActive { throw .closed("Connection closed") }
     }
 
+    /// Sends a part of an open file, after what was written, and waits until the kernel has all of it: sendfile(2), without a copy here.
+    ///
+    /// Not under TLS. The file must have that part, and must not change there: the network may still be sending it when this returns.
+    /// When this throws, the connection is closed.
+    ///
+    /// - Parameter patience: within which a good piece (``leastProgress``) must go, again and again.
+    public func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
+        let handle: NIOFileHandle
+        do throws(SystemError) {
+            // One of its own, because the caller's may be closed before the last write is given up.
+            let own = try FileDescriptor.borrowing(file) { file throws(SystemError) in try file.duplicate().release() }
+            handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: own)
+        } catch {
+            abort()
+            throw .unreadable(error.reason)
+        }
+        let sent = channel.eventLoop.makePromise(of: Void.self)
+        fileSending = .underWay
+        sent.futureResult.whenComplete { [weak self] result in
+            // It is open, and nobody else closes it.
+            try? handle.close()
+            ServiceActor.assumeIsolated { self?.didSendFile(result) }
+        }
+        channel.writeAndFlush(FileRegion(fileHandle: handle, readerIndex: offset, endIndex: offset + count), promise: sent)
+        do throws(ConnectionError) {
+            while fileSending == .underWay && !ended {
+                let goal = max(unsentBytes - StreamConnection.leastProgress, 0)
+                try await wait(until: .now() + patience) { self.fileSending == .underWay && !self.ended && self.unsentBytes > goal }
+            }
+            switch fileSending {
+            case .sent: return
+            case .unreadable(let reason): throw .unreadable(reason)
+            case .underWay, .failed: throw .closed(failure ?? "Connection closed")
+            }
+        } catch {
+            abort()
+            throw error
+        }
+    }
+
+    /// Octets of a file that must go while somebody waits for them.
+    private static let leastProgress = 131_072
+
+    private var unsentBytes: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)).flatMap { $0 } ?? 0 }
+
     /// Sends what was written, without waiting.
     public func flushNow() { channel.flush() }
 
@@ -228,6 +284,16 @@ public final class StreamConnection {
     fileprivate func didHandshake() { isTLSActive = true }
 
     fileprivate func didBecomeWritable() { wake() }
+
+    private func didSendFile(_ result: Result<Void, any Error>) {
+        switch result {
+        case .success: fileSending = .sent
+        // EIO, which no socket gives.
+        case .failure(let error as IOError) where error.errnoCode == 5: fileSending = .unreadable(error.description)
+        case .failure: fileSending = .failed
+        }
+        wake()
+    }
 
     fileprivate func didEnd(_ reason: String?) {
         if failure == nil { failure = reason }
