@@ -1,7 +1,7 @@
 // Notes the facts about content that decide how it can be sent, while it passes (DESIGN.md, section 4).
 //
-// It runs over every byte of every message, so plain text is taken eight bytes at a time; only words that hold a control byte or an 8-bit
-// byte are looked at byte by byte. The result does not depend on how the content is cut into chunks.
+// It runs over every byte of every message, so plain text is taken many bytes at a time, and the usual end of a line in one step; only control
+// bytes, 8-bit bytes and the first byte of a line are looked at one by one. The result does not depend on how the content is cut into chunks.
 
 public import MailModel
 
@@ -31,24 +31,34 @@ public struct ContentInspector: Sendable {
     public mutating func inspect(_ chunk: ArraySlice<UInt8>) {
         guard !chunk.isEmpty else { return }
         isEmpty = false
-        chunk.withUnsafeBytes { bytes in
-            var index = 0
-            let count = bytes.count
-            while index < count {
-                // A line start needs the byte-wise path (for the dot), as does whatever follows a CR.
-                if lineLength > 0, previous != MailBytes.cr {
-                    while index + 8 <= count {
-                        let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-                        guard ContentInspector.isPlain(word) else { break }
-                        lineLength += 8
-                        index += 8
-                        previous = 0x20
-                    }
-                    if index >= count { break }
+        chunk.withUnsafeBytes { inspect($0) }
+    }
+
+    private mutating func inspect(_ bytes: UnsafeRawBufferPointer) {
+        let count = bytes.count
+        var index = 0
+        while index < count {
+            // A line start needs the byte-wise path (for the dot), as does whatever follows a CR.
+            if lineLength > 0, previous != MailBytes.cr {
+                let stop = ByteScanner.firstUnusual(bytes, from: index, to: count)
+                if stop > index {
+                    lineLength += stop - index
+                    previous = 0x20
+                    index = stop
+                    guard index < count else { break }
                 }
-                take(bytes[index])
-                index += 1
+                // The end of most lines.
+                if bytes[index] == MailBytes.cr, index + 1 < count, bytes[index + 1] == MailBytes.lf {
+                    if lineLength > ContentInspector.lineLimit { facts.insert(.longLines) }
+                    lineLength = 0
+                    endsInBareLineFeed = false
+                    previous = MailBytes.lf
+                    index += 2
+                    continue
+                }
             }
+            take(bytes[index])
+            index += 1
         }
     }
 
@@ -60,13 +70,6 @@ public struct ContentInspector: Sendable {
         if previous == MailBytes.cr { result.insert(.binary) }
         if lineLength > ContentInspector.lineLimit { result.insert(.longLines) }
         return result
-    }
-
-    /// Whether each of the eight bytes is at least 14 and below 128: text without CR, LF, NUL, tab or 8-bit byte.
-    @inline(__always)
-    private static func isPlain(_ word: UInt64) -> Bool {
-        // Bit 7 of each byte of (word - 14) is set where that byte is below 14; a borrow only comes from such a byte.
-        ((word &- 0x0E0E_0E0E_0E0E_0E0E) | word) & 0x8080_8080_8080_8080 == 0
     }
 
     @inline(__always)

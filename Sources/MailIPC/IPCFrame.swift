@@ -31,16 +31,20 @@ public struct IPCFrame: Hashable, Sendable {
     /// How many payload bytes a sender may have on their way in one stream before the receiver grants more.
     public static let initialCredit = 512 << 10
 
-    /// The header of the frame; the payload follows it.
-    public static func header(stream: UInt32, type: UInt8, payloadCount: Int) -> [UInt8] {
-        var encoder = ByteEncoder(reserving: headerSize)
-        encoder.put(UInt32(truncatingIfNeeded: payloadCount))
-        encoder.put(stream)
-        encoder.put(type)
-        return encoder.bytes
+    /// Adds the header of a frame; the payload follows it.
+    @inlinable
+    public static func appendHeader(stream: UInt32, type: UInt8, payloadCount: Int, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: UInt32(truncatingIfNeeded: payloadCount).littleEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: stream.littleEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(type)
     }
 
-    public var wire: [UInt8] { IPCFrame.header(stream: stream, type: type, payloadCount: payload.count) + payload }
+    public var wire: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(IPCFrame.headerSize + payload.count)
+        IPCFrame.appendHeader(stream: stream, type: type, payloadCount: payload.count, to: &bytes)
+        return bytes + payload
+    }
 }
 
 /// The client's first byte.
@@ -95,12 +99,26 @@ public struct IPCHello: ByteCodable, Hashable {
 
 /// Collects bytes and gives frames.
 public struct IPCFrameDecoder: Sendable {
+    /// What was not taken yet: part of a header, or frames.
     private var buffer: [UInt8] = []
     private var start = 0
+    /// A large frame whose payload goes to its place as it comes, and the payload bytes that it lacks. ``buffer`` is empty meanwhile.
+    private var partial: (frame: IPCFrame, missing: Int)?
+    /// A smaller frame is cheaper to copy than to treat apart.
+    private static let largeSize = 8 << 10
+    /// Memory that is taken on the word of a header.
+    private static let mostReserved = 1 << 20
 
     public init() {}
 
     public mutating func append(_ bytes: some Collection<UInt8>) {
+        if let missing = partial?.missing, missing > 0 {
+            let count = min(missing, bytes.count)
+            partial?.frame.payload.append(contentsOf: bytes.prefix(count))
+            partial?.missing -= count
+            if count < bytes.count { buffer.append(contentsOf: bytes.dropFirst(count)) }
+            return
+        }
         if start > 0 && start == buffer.count {
             buffer.removeAll(keepingCapacity: true)
             start = 0
@@ -113,14 +131,29 @@ public struct IPCFrameDecoder: Sendable {
 
     /// The next whole frame, or nil until more bytes come.
     public mutating func next() throws(ByteDecodingError) -> IPCFrame? {
+        if let (frame, missing) = partial {
+            guard missing == 0 else { return nil }
+            partial = nil
+            return frame
+        }
         guard buffer.count - start >= IPCFrame.headerSize else { return nil }
         var decoder = ByteDecoder(buffer[start...])
         let count = Int(try decoder.take(UInt32.self))
         guard count <= IPCFrame.maximumPayload else { throw ByteDecodingError("frame of \(count) bytes") }
         let stream = try decoder.take(UInt32.self)
         let type = try decoder.takeUInt8()
-        guard decoder.remaining >= count else { return nil }
         let begin = start + IPCFrame.headerSize
+        guard decoder.remaining >= count else {
+            if count >= IPCFrameDecoder.largeSize {
+                var payload: [UInt8] = []
+                payload.reserveCapacity(min(count, IPCFrameDecoder.mostReserved))
+                payload.append(contentsOf: buffer[begin...])
+                partial = (IPCFrame(stream: stream, type: type, payload: payload), count - payload.count)
+                buffer.removeAll(keepingCapacity: true)
+                start = 0
+            }
+            return nil
+        }
         start = begin + count
         return IPCFrame(stream: stream, type: type, payload: Array(buffer[begin..<start]))
     }

@@ -18,11 +18,16 @@ public final class QueueFileWriter {
     private let recipientCount: Int
     private let arrival: Int64
     private var pending: [UInt8]
+    /// What follows ``pending``.
+    private var pieces: [ArraySlice<UInt8>] = []
+    private var piecesCount = 0
     private var written: UInt64 = 0
     private var contentLength: UInt64 = 0
     private var contentChecksum = CRC32C()
     private var isDone = false
     private static let flushSize = 256 << 10
+    /// A piece of this size is written from where it is, in place of being copied into ``pending``.
+    private static let largeSize = 16 << 10
     /// A larger file is not kept in memory for a commit log: to write its content twice would cost more than its own sync.
     private static let keptSize = 64 << 10
 
@@ -63,23 +68,44 @@ public final class QueueFileWriter {
     }
 
     /// Adds content.
-    public func append(_ bytes: some Collection<UInt8>) throws(SystemError) {
-        let start = pending.count
-        pending.append(contentsOf: bytes)
-        contentLength += UInt64(pending.count - start)
-        contentChecksum.update(pending[start...])
-        if pending.count >= QueueFileWriter.flushSize { try flush() }
+    public func append(_ bytes: [UInt8]) throws(SystemError) { try append(bytes[...]) }
+
+    /// Adds content.
+    public func append(_ bytes: ArraySlice<UInt8>) throws(SystemError) {
+        contentLength += UInt64(bytes.count)
+        contentChecksum.update(bytes)
+        let isLarge = bytes.count >= QueueFileWriter.largeSize && !(isKept && pending.count + bytes.count <= QueueFileWriter.keptSize)
+        if isLarge {
+            pieces.append(bytes)
+            piecesCount += bytes.count
+        } else {
+            gatherPieces()
+            pending.append(contentsOf: bytes)
+        }
+        if pending.count + piecesCount >= QueueFileWriter.flushSize { try flush() }
     }
 
     /// How much content was added.
     public var length: UInt64 { contentLength }
 
+    /// It is all in ``pending``, and may stay in memory.
+    private var isKept: Bool { written == 0 && pieces.isEmpty }
+
+    /// What comes next is small: it belongs behind the pieces.
+    private func gatherPieces() {
+        for piece in pieces { pending.append(contentsOf: piece) }
+        pieces = []
+        piecesCount = 0
+    }
+
     private func flush() throws(SystemError) {
         if descriptor < 0 { descriptor = try QueueFileWriter.create(path) }
-        let (bytes, offset) = (pending, Int64(written))
+        let (parts, offset) = ([pending[...]] + pieces, Int64(written))
+        written += UInt64(pending.count + piecesCount)
         pending = []
-        try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(bytes, at: offset) }
-        written += UInt64(bytes.count)
+        pieces = []
+        piecesCount = 0
+        try FileDescriptor.borrowing(descriptor) { file throws(SystemError) in try file.pwriteAll(parts, at: offset) }
     }
 
     /// Makes a file, and locks it.
@@ -102,11 +128,15 @@ public final class QueueFileWriter {
         end.put(raw: QueueFileHeader.endMagic)
         end.put(contentChecksum.value)
         end.put(header.fileLength)
-        pending.append(contentsOf: end.bytes)
+        pieces.append(end.bytes[...])
+        piecesCount += end.bytes.count
         var kept: [UInt8]?
         if written == 0 {
             pending.replaceSubrange(0..<QueueFileHeader.size, with: header.encoded)
-            if pending.count <= QueueFileWriter.keptSize { kept = pending }
+            if pending.count + piecesCount <= QueueFileWriter.keptSize {
+                gatherPieces()
+                kept = pending
+            }
             if isHeld || kept == nil { try flush() }
         } else {
             try flush()

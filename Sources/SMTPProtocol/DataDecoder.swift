@@ -71,11 +71,15 @@ public struct DataDecoder: Hashable, Sendable {
     /// - Returns: how many bytes were taken, all of them unless the end of data was found, and whether it was. What follows the end of
     ///   data is not touched.
     public mutating func decode(_ input: ArraySlice<UInt8>, into output: inout [UInt8]) -> (consumed: Int, isEnd: Bool) {
+        input.withUnsafeBytes { decode($0, into: &output) }
+    }
+
+    mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8]) -> (consumed: Int, isEnd: Bool) {
         if framing == .binary {
-            input.withUnsafeBytes { append($0, 0, $0.count, to: &output) }
+            append(input, 0, input.count, to: &output)
             return (input.count, false)
         }
-        return input.withUnsafeBytes { scan($0, &output) }
+        return scan(input, &output)
     }
 
     /// The content is over (the last BDAT chunk): CRs that waited for an LF are stray.

@@ -41,10 +41,39 @@ extension SMTPServerSession {
     /// Takes content after DATA; false where more must come (or where a chunk's worth waits for the driver).
     mutating func readData(_ decoder: inout DataDecoder) -> Bool {
         guard content.count < policy.contentChunkSize, position < input.count else { return false }
+        reserveChunk(decoder)
         // At most one chunk's worth at a time, so that a driver that writes slowly holds no more than that.
-        let upTo = min(input.count, position + policy.contentChunkSize)
+        let upTo = min(input.count, position + policy.contentChunkSize - content.count)
         let (consumed, isEnd) = decoder.decode(input[position..<upTo], into: &content)
         position += consumed
+        return digest(decoder, isEnd: isEnd)
+    }
+
+    /// Takes content after DATA from where it was read to, as far as there is room for it: kept for a while in ``input`` it would be copied once more.
+    ///
+    /// - Returns: how much was taken; 0 where what came is no content, or something comes first.
+    mutating func takeData(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard case .data(var decoder) = phase, pending.isEmpty, position == input.count, content.count < policy.contentChunkSize else {
+            return 0
+        }
+        input = []
+        position = 0
+        reserveChunk(decoder)
+        let room = min(bytes.count, policy.contentChunkSize - content.count)
+        let (consumed, isEnd) = decoder.decode(UnsafeRawBufferPointer(rebasing: bytes[..<room]), into: &content)
+        _ = digest(decoder, isEnd: isEnd)
+        return consumed
+    }
+
+    /// A message that was larger than most gets room for a whole chunk at once.
+    private mutating func reserveChunk(_ decoder: DataDecoder) {
+        if content.isEmpty, !decoder.isTooLarge, decoder.count > policy.contentChunkSize / 2 {
+            content.reserveCapacity(policy.contentChunkSize)
+        }
+    }
+
+    /// What came of a stretch of content after DATA; false where more must come, or where a chunk's worth waits for the driver.
+    private mutating func digest(_ decoder: DataDecoder, isEnd: Bool) -> Bool {
         phase = .data(decoder)
         if decoder.sawBareNewline && !checkBareNewlineInContent() { return true }
         if decoder.isTooLarge { content = [] }

@@ -82,6 +82,9 @@ public struct SMTPServerSession: Sendable {
     /// Bytes from the client.
     public mutating func receive(_ bytes: some Collection<UInt8>) {
         if case .closed = phase { return }
+        let taken = bytes.withContiguousStorageIfAvailable { takeData(UnsafeRawBufferPointer($0)) } ?? 0
+        if taken == bytes.count { return }
+        if case .closed = phase { return }
         if position == input.count {
             input = []
             position = 0
@@ -89,7 +92,7 @@ public struct SMTPServerSession: Sendable {
             input.removeFirst(position)
             position = 0
         }
-        input.append(contentsOf: bytes)
+        input.append(contentsOf: bytes.dropFirst(taken))
     }
 
     /// Takes the reply bytes out.

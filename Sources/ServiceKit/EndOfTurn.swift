@@ -36,10 +36,16 @@ enum EndOfTurn {
     /// Makes the calls now: before the program ends there may be no end of this turn.
     static func flush() {
         isOrdered = false
-        let (lines, frames) = (logs, writes)
-        logs.removeAll(keepingCapacity: true)
+        flushLogs()
+        let frames = writes
         writes.removeAll(keepingCapacity: true)
-        for flush in lines { flush() }
         for flush in frames { flush() }
+    }
+
+    /// Writes the log lines now: a frame leaves before the end of this turn.
+    static func flushLogs() {
+        let lines = logs
+        logs.removeAll(keepingCapacity: true)
+        for flush in lines { flush() }
     }
 }

@@ -19,7 +19,7 @@ public final class IPCConnection {
     let isServer: Bool
     /// Server: whether the client is root or the user of this process. Others reach a socket by a group's right, as set-gid programs do.
     private(set) var isPeerTrusted = false
-    private var outgoing = ByteBuffer()
+    private var outgoing: [UInt8] = []
     private var isFlushOrdered = false
     private let timer = DeadlineTimer()
     private var onOpen: ((IPCStream) -> Void)?
@@ -30,6 +30,10 @@ public final class IPCConnection {
     private var streamLimit = Int.max
     /// What waits for the end of this turn of the loop is sent at once from here on.
     private static let flushSize = 131_072
+    /// A frame of this size goes out from where it is, uncopied, with what waits before it.
+    static let largeSize = 16_384
+    /// What a client's socket may hold, and the kernel lets it (net.core.wmem_max) without a word.
+    private static let sendBuffer = 425_984
 
     /// Why it is closed; nil while it works.
     public private(set) var closed: IPCError?
@@ -43,6 +47,7 @@ public final class IPCConnection {
         self.sideChannel = sideChannel
         self.isServer = isServer
         timer.onTime = { [weak self] in self?.expireStreams() }
+        stream.onDrained = { [weak self] in self?.letNextSend() }
     }
 
     /// How many streams the server takes at a time.
@@ -53,6 +58,10 @@ public final class IPCConnection {
     public var hasRoom: Bool { closed == nil && !isDraining && pausedFor == nil && openStreams < capacity }
     /// The stream whose long work the server is at; nil while it takes requests.
     private var pausedFor: UInt32?
+    /// The other end does not keep up: what is large waits in ``awaitRoom()``.
+    private var isCongested: Bool { stream.hasLeftovers && closed == nil }
+    /// Those who wait, in their order.
+    private var congested: [CheckedContinuation<Void, Never>] = []
     /// How many streams are open.
     public var openStreams: Int { streams.count }
 
@@ -74,6 +83,8 @@ public final class IPCConnection {
         let raw: Int32
         var side: Int32 = -1
         let socket = FileDescriptor(owning: try await address.connect(deadline: deadline))
+        // Content goes this way. What the system does not allow is not needed.
+        try? Sockets.setSendBuffer(of: socket.rawValue, bytes: IPCConnection.sendBuffer)
         do {
             if spoken.hasSideChannel {
                 let pair = try Sockets.socketPair(type: .seqpacket).release()
@@ -171,6 +182,8 @@ public final class IPCConnection {
         receivedDescriptors = [:]
         helloWaiter?.resume()
         helloWaiter = nil
+        for waiting in congested { waiting.resume() }
+        congested = []
         let ended = streams.values
         streams = [:]
         for stream in ended { stream.fail(reason) }
@@ -181,25 +194,52 @@ public final class IPCConnection {
 
     // MARK: Frames out
 
+    /// Waits until the kernel takes what is sent here: what it does not take is copied, and content comes faster than it goes.
+    func awaitRoom() async {
+        while isCongested {
+            await withCheckedContinuation { continuation in
+                guard isCongested else { return continuation.resume() }
+                congested.append(continuation)
+            }
+        }
+    }
+
+    /// One after the other: the first may fill the socket again. Whoever waited calls this when it has sent, or does not send.
+    func letNextSend() {
+        guard !isCongested, !congested.isEmpty else { return }
+        congested.removeFirst().resume()
+    }
+
     /// Adds a frame to what goes out in one write at the end of this turn of the loop.
     func send(_ frame: IPCFrame) {
         guard closed == nil else { return }
-        outgoing.writeInteger(UInt32(truncatingIfNeeded: frame.payload.count), endianness: .little)
-        outgoing.writeInteger(frame.stream, endianness: .little)
-        outgoing.writeInteger(frame.type)
-        outgoing.writeBytes(frame.payload)
-        if outgoing.readableBytes >= IPCConnection.flushSize { return flush() }
+        let isLarge = frame.payload.count >= IPCConnection.largeSize
+        IPCFrame.appendHeader(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count, to: &outgoing)
+        if isLarge {
+            EndOfTurn.flushLogs()
+            return flush(with: frame.payload)
+        }
+        outgoing += frame.payload
+        if outgoing.count >= IPCConnection.flushSize { return flush() }
         guard !isFlushOrdered else { return }
         isFlushOrdered = true
-        EndOfTurn.write { self.flush() }
+        EndOfTurn.write {
+            self.isFlushOrdered = false
+            self.flush()
+        }
     }
 
-    func flush() {
-        isFlushOrdered = false
-        guard closed == nil, outgoing.readableBytes > 0 else { return }
-        stream.write(outgoing)
-        outgoing = ByteBuffer()
-        stream.flushNow()
+    func flush() { flush(with: []) }
+
+    private func flush(with payload: [UInt8]) {
+        guard closed == nil, !(outgoing.isEmpty && payload.isEmpty) else { return }
+        var head = outgoing
+        // A stream that finds the other end gone while it sends comes back here.
+        outgoing = []
+        stream.send(head, payload)
+        guard outgoing.isEmpty, head.capacity <= IPCConnection.flushSize else { return }
+        head.removeAll(keepingCapacity: true)
+        outgoing = head
     }
 
     // MARK: Time

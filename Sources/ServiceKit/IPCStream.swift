@@ -49,6 +49,8 @@ public final class IPCStream {
                 writer = continuation
             }
         }
+        if payload.count >= IPCConnection.largeSize { await connection.awaitRoom() }
+        defer { connection.letNextSend() }
         if let failure { throw failure }
         // The other end has answered and may take nothing more: the caller reads the answer next.
         if credit <= 0 { return }

@@ -24,9 +24,11 @@ struct TransientReadBuffers: RecvByteBufferAllocator {
     mutating func record(actualReadBytes: Int) -> Bool {
         let before = size
         // Content comes in as large pieces as the peer sends; what follows it is small again.
-        size =
-            actualReadBytes < before
-            ? TransientReadBuffers.usual : min(max(2 * before, TransientReadBuffers.usual), TransientReadBuffers.largest)
+        switch actualReadBytes {
+        case before...: size = min(max(2 * before, TransientReadBuffers.usual), TransientReadBuffers.largest)
+        case (before / 2)...: break
+        default: size = max(before / 2, TransientReadBuffers.usual)
+        }
         return size > before
     }
 }

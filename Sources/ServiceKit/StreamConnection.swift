@@ -38,6 +38,12 @@ public final class StreamConnection {
     /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
     private var waiter: CheckedContinuation<Void, Never>?
     private var isTLSActive = false
+    /// The channel's socket, for what may be sent past the channel; -1 where it is not known.
+    private var socket: Int32 = -1
+    /// The channel has bytes that the kernel did not take.
+    private(set) var hasLeftovers = false
+    /// Called when the kernel has taken the leftovers.
+    var onDrained: (() -> Void)?
     private var ended = false
     private var failure: String?
     private var isPaused = false
@@ -59,10 +65,10 @@ public final class StreamConnection {
     private var firstBuffer: ByteBuffer?
     private var keepsFirstBuffer = false
 
-    /// Bytes that may wait for a reader.
+    /// Bytes that may wait for a reader, and as much again as one read brings. A read alone stays below: to pause costs two calls of the kernel.
     private static let highWater = 65_536
     /// What a connection between programs reads at a time.
-    private static let wholesale = 65_536
+    private static let wholesale = 131_072
 
     fileprivate init(channel: any Channel) {
         self.channel = channel
@@ -73,7 +79,9 @@ public final class StreamConnection {
     /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
         let bootstrap = ClientBootstrap(group: ServiceActor.loop).channelInitializer(prepare)
-        return try await make(bootstrap.withConnectedSocket(descriptor))
+        let connection = try await make(bootstrap.withConnectedSocket(descriptor))
+        connection.socket = descriptor
+        return connection
     }
 
     /// Connects to an address of the Internet or of a Unix-domain socket.
@@ -230,6 +238,38 @@ public final class StreamConnection {
     /// Sends what was written, without waiting.
     public func flushNow() { channel.flush() }
 
+    /// Sends both now as far as the kernel takes them, uncopied and past the channel, and the rest through the channel. Not after a ``write(_:)`` that
+    /// was not flushed.
+    func send(_ first: [UInt8], _ second: [UInt8]) {
+        var sent = 0
+        // The channel closes its socket on this loop, and says so from then on.
+        if socket >= 0, !isTLSActive, channel.isActive, !hasLeftovers {
+            // What is wrong with the socket the channel finds out, and tells.
+            sent = (try? Sockets.sendNow(first, second, over: socket)) ?? 0
+        }
+        guard sent < first.count + second.count else { return }
+        var rest = ByteBuffer()
+        rest.reserveCapacity(first.count + second.count - sent)
+        if sent < first.count { rest.writeBytes(first[sent...]) }
+        rest.writeBytes(second[max(0, sent - first.count)...])
+        guard !hasLeftovers else { return channel.writeAndFlush(rest, promise: nil) }
+        hasLeftovers = true
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        channel.writeAndFlush(rest, promise: written)
+        written.futureResult.whenComplete { _ in ServiceActor.assumeIsolated { self.drained() } }
+    }
+
+    private func drained() {
+        // More came behind it meanwhile.
+        if let more = try? channel.syncOptions?.getOption(.bufferedWritableBytes), more > 0 {
+            let written = channel.eventLoop.makePromise(of: Void.self)
+            channel.writeAndFlush(ByteBuffer(), promise: written)
+            return written.futureResult.whenComplete { _ in ServiceActor.assumeIsolated { self.drained() } }
+        }
+        hasLeftovers = false
+        onDrained?()
+    }
+
     /// Closes after what was written is sent.
     public func close() {
         channel.flush()
@@ -277,7 +317,7 @@ public final class StreamConnection {
         if let consumer { return consumer.bytes(buffer) }
         if keepsFirstBuffer && firstBuffer == nil { firstBuffer = buffer }
         if received.readableBytes == 0 { received = buffer } else { received.writeBuffer(&buffer) }
-        if received.readableBytes >= StreamConnection.highWater && !isPaused { pause(true) }
+        if received.readableBytes > StreamConnection.highWater && !isPaused { pause(true) }
         wake()
     }
 

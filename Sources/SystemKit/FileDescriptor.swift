@@ -147,6 +147,40 @@ public struct FileDescriptor: ~Copyable, Sendable {
         try checked(result, "pwrite", name)
     }
 
+    /// Writes all pieces one after the other at an offset, in one call where the kernel takes them all, without moving the position.
+    public func pwriteAll(_ pieces: [ArraySlice<UInt8>], at offset: Int64) throws(SystemError) {
+        let first = pieces.prefix(FileDescriptor.mostPieces)
+        let total = first.reduce(0) { $0 + $1.count }
+        let done = try checked(gather(first[...], [], at: offset), "pwritev", name)
+        var position = 0
+        if done < total {
+            // A full disk, mostly: what is left says so in its own call.
+            for piece in first {
+                if position + piece.count > done {
+                    try pwriteAll(piece.dropFirst(max(0, done - position)), at: offset + Int64(max(position, done)))
+                }
+                position += piece.count
+            }
+        }
+        if first.count < pieces.count { try pwriteAll(Array(pieces[first.count...]), at: offset + Int64(total)) }
+    }
+
+    private static let mostPieces = 64
+
+    /// pwritev(2) of all pieces: each is pinned by a call of this function.
+    private func gather(_ pieces: ArraySlice<ArraySlice<UInt8>>, _ vector: [iovec], at offset: Int64) -> Int {
+        guard let piece = pieces.first else {
+            return vector.withUnsafeBufferPointer { parts in
+                systemCall { Glibc.pwritev(rawValue, parts.baseAddress, Int32(parts.count), Int(offset)) }
+            }
+        }
+        return piece.withUnsafeBytes { bytes in
+            // Nothing is written to where the vector points.
+            let part = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+            return gather(pieces.dropFirst(), vector + [part], at: offset)
+        }
+    }
+
     /// Moves the position to an offset from the start.
     public func seek(to offset: Int64) throws(SystemError) {
         try checked(systemCall { Glibc.lseek(rawValue, Int(offset), SEEK_SET) }, "seek", name)

@@ -32,6 +32,31 @@ public enum Sockets {
         try checked(systemCall { Int(setsockopt(fd, level, option, &value, size)) }, "setsockopt", "descriptor \(fd)")
     }
 
+    // MARK: Sending
+
+    /// SO_SNDBUF: how much the kernel may hold that the other end has not taken.
+    public static func setSendBuffer(of socket: Int32, bytes: Int) throws(SystemError) {
+        try setOption(socket, SOL_SOCKET, SO_SNDBUF, Int32(clamping: bytes))
+    }
+
+    /// Sends both, one after the other, as far as the kernel takes them without waiting: how many bytes it took; nil for none now.
+    public static func sendNow(_ first: [UInt8], _ second: [UInt8], over socket: Int32) throws(SystemError) -> Int? {
+        let result = first.withUnsafeBytes { head in
+            second.withUnsafeBytes { tail in
+                // sendmsg reads what the vectors point at, and writes nothing there.
+                var parts = [head, tail].map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
+                return parts.withUnsafeMutableBufferPointer { vector in
+                    var message = msghdr()
+                    message.msg_iov = vector.baseAddress
+                    message.msg_iovlen = vector.count
+                    return systemCall { sendmsg(socket, &message, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) }
+                }
+            }
+        }
+        if result == -Int(EAGAIN) { return nil }
+        return try checked(result, "sendmsg", "descriptor \(socket)")
+    }
+
     // MARK: Listening
 
     /// A listening Unix stream socket. A socket left behind at the same path is replaced; anything else there is an error.

@@ -43,6 +43,31 @@ import Testing
         }
     }
 
+    /// Against a reader that takes one byte at a time, over lines of all lengths around the steps in which text is taken.
+    @Test func theFastWayKnowsWhatTheSlowOneKnows() {
+        var state: UInt64 = 20_261_126
+        func random(_ limit: UInt64) -> Int {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return Int(state % limit)
+        }
+        let odd: [[UInt8]] = [[13], [10], [46], [9], [0], [0xE4], [13, 13, 10], [127], [14], [13, 10, 46]]
+        for _ in 0..<4000 {
+            var body: [UInt8] = []
+            for _ in 0..<random(6) {
+                body += [UInt8](repeating: 109, count: random(90))
+                if random(4) == 0 { body += odd[random(UInt64(odd.count))] + [UInt8](repeating: 110, count: random(40)) }
+                if random(9) > 0 { body += [13, 10] }
+            }
+            var slow = ContentInspector(inBody: true)
+            for byte in body { slow.inspect([byte]) }
+            for size in [1000, 1 + random(100)] {
+                #expect(facts(header: "", body: body, size: size) == slow.result, "\(body) in pieces of \(size)")
+            }
+        }
+    }
+
     @Test func everyPositionOfAByteIsSeen() {
         for position in 0..<40 {
             for (byte, fact) in [(UInt8(0x80), ContentFacts.eightBitBody), (0, .binary), (10, .binary)] {

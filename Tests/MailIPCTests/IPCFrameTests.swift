@@ -5,13 +5,16 @@ import MailModel
 import Testing
 
 @Suite struct IPCFrameTests {
-    @Test(arguments: [1, 2, 3, 7, 64, 10_000])
+    @Test(arguments: [1, 2, 3, 7, 64, 8_200, 10_000, 70_018, 70_030, 200_000])
     func framesSurviveAnyCut(size: Int) throws {
         let frames = [
             IPCFrame(stream: 1, type: 16, payload: []),
             IPCFrame(stream: 2, type: 17, payload: Array("hello".utf8)),
             IPCFrame(stream: 0xFFFF_FFFF, type: 255, payload: [UInt8](repeating: 9, count: 70_000)),
             IPCFrame(stream: 3, type: 18, payload: [0]),
+            IPCFrame(stream: 4, type: 19, payload: (0..<65_536).map { UInt8(truncatingIfNeeded: $0 / 251) }),
+            IPCFrame(stream: 4, type: 19, payload: (0..<65_536).map { UInt8(truncatingIfNeeded: $0 / 241) }),
+            IPCFrame(stream: 4, type: 20, payload: []),
         ]
         let wire = frames.flatMap(\.wire)
         var decoder = IPCFrameDecoder()

@@ -137,6 +137,32 @@ private func write(_ content: [UInt8], recipients: Int = 3, unique: UInt64 = 7, 
         #expect(try Files.directoryEntries(scratch.path) == [])
     }
 
+    /// Small pieces are gathered, large ones written from where they are: the file is the same.
+    @Test(arguments: [
+        [70_000], [10, 70_000, 10], [16_384, 16_384, 16_384, 16_384, 1], [65_000], [300_000, 1, 1, 300_000],
+        [1, 20_000, 3, 50_000, 5, 270_000],
+    ])
+    func howContentIsCutDoesNotMatter(sizes: [Int]) throws {
+        let scratch = try ScratchDirectory()
+        let content = (0..<sizes.reduce(0, +)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 1000) }
+        func written(_ sizes: [Int], _ unique: UInt64) throws -> [UInt8] {
+            let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: unique)
+            var rest = content[...]
+            for size in sizes {
+                try writer.append(rest.prefix(size))
+                rest = rest.dropFirst(size)
+            }
+            var file = try writer.finish(contentFacts: [])
+            #expect((file.bytes == nil) == file.isFile, "what is not kept is a file")
+            try file.makeFile()
+            file.close()
+            return try Files.contents(of: file.path)
+        }
+        let whole = try written(sizes, 1)
+        #expect(try whole == written(Array(repeating: 7000, count: content.count / 7000 + 1), 2))
+        #expect(whole.dropFirst(whole.count - content.count - QueueFileHeader.endSize).dropLast(QueueFileHeader.endSize) == content[...])
+    }
+
     @Test func whatIsSmallBecomesAFileOnlyWhenThatIsWanted() throws {
         let scratch = try ScratchDirectory()
         let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: 1)

@@ -230,6 +230,31 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(driver.session.counters.logText == " mail=1 rcpt=1 data=0/2 commands=2/4")
     }
 
+    /// Content goes straight to the decoder where it can: neither the cut of the stream nor the size of chunks changes what is stored, and what
+    /// follows the end is the next command.
+    @Test(arguments: [1, 2, 63, 64, 65, 1000, 65_535, 65_536, 65_537, 1_000_000], [64, 1000, 65_536])
+    func contentDoesNotDependOnHowItCame(size: Int, chunkSize: Int) {
+        var lines: [String] = []
+        for number in 0..<(size < 64 ? 40 : 3000) {
+            lines.append(
+                number % 50 == 3
+                    ? "..dot" : number % 31 == 5 ? "bare\nlf" : number % 77 == 2 ? "cr\rhere" : String(repeating: "x", count: number % 90))
+        }
+        let stored = lines.map { line in
+            line == "..dot" ? ".dot" : line == "bare\nlf" ? "bare\r\nlf" : line == "cr\rhere" ? "cr here" : line
+        }
+        var driver = driver { $0.contentChunkSize = chunkSize }
+        _ = driver.run(bytes("MAIL FROM:<a@b>\r\nRCPT TO:<d@e>\r\nDATA\r\n"))
+        var rest = bytes(lines.joined(separator: "\r\n") + "\r\n.\r\nNOOP\r\n")[...]
+        var heard = ""
+        while !rest.isEmpty {
+            heard += driver.run(Array(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+        }
+        #expect(heard == "250 2.0.0 Ok: queued as 4Xz\r\n250 2.0.0 Ok\r\n")
+        #expect(driver.accepted.map(\.content) == [bytes(stored.joined(separator: "\r\n") + "\r\n")])
+    }
+
     @Test func heloRequired() {
         var driver = driver { $0.isHeloRequired = true }
         #expect(driver.run(bytes("MAIL FROM:<a@b>\r\n")) == "503 5.5.1 Error: send HELO/EHLO first\r\n")

@@ -117,6 +117,64 @@ struct IPCConnectionTests {
         client.close()
     }
 
+    /// Many streams with more content than the socket holds: each byte arrives, also beside streams that give up half-way.
+    @Test func manySendersShareTheSocket() async throws {
+        let server = try TestServer()
+        let client = try await server.connect(capacity: 40) { stream in
+            var sum = 0
+            var isRight = true
+            while let frame = try? await stream.receive(deadline: soon), frame.type == 16 {
+                isRight = isRight && frame.payload == [UInt8](repeating: UInt8(truncatingIfNeeded: stream.id), count: frame.payload.count)
+                sum += frame.payload.count
+            }
+            var encoder = ByteEncoder()
+            encoder.put(UInt64(isRight ? sum : 0))
+            try? await stream.send(18, encoder.bytes)
+        }
+        let senders = (0..<30).map { number in
+            Task { @ServiceActor in
+                let stream = try client.open()
+                let size = number % 3 == 0 ? 20_000 : IPCFrame.chunkSize
+                let payload = [UInt8](repeating: UInt8(truncatingIfNeeded: stream.id), count: size)
+                for piece in 0..<16 {
+                    if number % 5 == 4 && piece == 7 { return stream.reset() }
+                    try await stream.send(16, payload)
+                    if piece % 4 == 3 { try await stream.send(16, [UInt8(truncatingIfNeeded: stream.id)]) }
+                }
+                try await stream.send(17)
+                var decoder = ByteDecoder(try await stream.receive(deadline: soon)?.payload ?? [])
+                #expect(try decoder.take(UInt64.self) == UInt64(16 * payload.count + 4))
+                stream.finish()
+            }
+        }
+        for sender in senders { try await sender.value }
+        client.close()
+    }
+
+    /// Nobody waits for room in the socket of a connection that is gone.
+    @Test func aBreakIsToldToWhoeverWaitsForRoom() async throws {
+        let server = try TestServer()
+        let client = try await server.connect { stream in
+            // Takes one frame of each, and nothing more.
+            _ = try? await stream.receive(deadline: soon)
+            await withCheckedContinuation { continuation in _ = ServiceActor.loop.scheduleTask(in: .hours(1)) { continuation.resume() } }
+        }
+        let senders = try (0..<8).map { _ in
+            let stream = try client.open()
+            return Task { @ServiceActor in
+                do {
+                    while true { try await stream.send(16, [UInt8](repeating: 1, count: IPCFrame.chunkSize)) }
+                } catch {
+                    return true
+                }
+            }
+        }
+        let end = Task { @ServiceActor in server.connections.first?.close() }
+        await end.value
+        for sender in senders { #expect(await sender.value) }
+        #expect(client.closed != nil)
+    }
+
     @Test func aDescriptorArrivesWithItsRequest() async throws {
         let server = try TestServer()
         let client = try await server.connect { stream in

@@ -44,6 +44,22 @@ import Testing
         #expect(status.mode & ~0o640 == 0)
     }
 
+    @Test func piecesAreWrittenAsOne() throws {
+        let path = directory.path + "/a"
+        let file = try FileDescriptor.open(path, [.readWrite, .create])
+        let pieces = (0..<150).map { number in ArraySlice([UInt8](repeating: UInt8(number), count: number * 7 % 400)) } + [[]]
+        try file.pwriteAll(pieces, at: 3)
+        #expect(try file.pread(upTo: 200_000, at: 3) == pieces.flatMap(\.self))
+        try file.pwriteAll([], at: 0)
+        let other = try FileDescriptor.open(path, .readOnly)
+        #expect(throws: SystemError.self) { try other.pwriteAll([[1]], at: 0) }
+    }
+
+    @Test func piecesThatDoNotFitAreAnError() throws {
+        let file = try FileDescriptor.open("/dev/full", [.writeOnly])
+        #expect(throws: SystemError.self) { try file.pwriteAll([[1], [2, 3]], at: 0) }
+    }
+
     @Test func readAllRefusesALongerFile() throws {
         let path = directory.path + "/a"
         try FileDescriptor.open(path, [.writeOnly, .create]).writeAll([UInt8](repeating: 7, count: 11))
