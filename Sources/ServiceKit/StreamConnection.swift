@@ -19,7 +19,7 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     case unreachable(String)
     /// The TLS handshake failed; the reason.
     case handshakeFailed(String)
-    /// A file that was to be sent cannot be read; the reason.
+    /// A file that was to be sent cannot be read, or not in this way; the reason.
     case unreadable(String)
 
     public var description: String {
@@ -55,7 +55,7 @@ public final class StreamConnection {
         case underWay
         case sent
         case failed
-        /// The disk's fault.
+        /// The file's fault, not the network's.
         case unreadable(String)
     }
     /// Takes what arrives, and the end, in place of ``read(deadline:)``: for a consumer that never waits.
@@ -328,8 +328,8 @@ public final class StreamConnection {
     private func didSendFile(_ result: Result<Void, any Error>) {
         switch result {
         case .success: fileSending = .sent
-        // EIO, which no socket gives.
-        case .failure(let error as IOError) where error.errnoCode == 5: fileSending = .unreadable(error.description)
+        // EIO, and what a file system says that cannot do this: EINVAL, ENOSYS, EOPNOTSUPP. No stream socket gives any of them.
+        case .failure(let error as IOError) where [5, 22, 38, 95].contains(error.errnoCode): fileSending = .unreadable(error.description)
         case .failure: fileSending = .failed
         }
         wake()
