@@ -46,6 +46,35 @@ static uint32_t by_table(uint32_t crc, const uint8_t *bytes, size_t count) {
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#include <wmmintrin.h>
+
+// The instruction gives a result after three cycles and can begin another in each: three stretches at a time. The first two results are moved on over
+// what follows them by a multiplication: constants K with crc64(0, K * c) = the checksum c followed by so many zero bytes.
+enum { stretch = 1360 };
+static const uint64_t over_one = 0x3F70CC6F, over_two = 0x5AA1F3CF;
+
+__attribute__((target("sse4.2,pclmul")))
+static uint64_t moved(uint64_t crc, uint64_t constant) {
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc), _mm_cvtsi64_si128((long long)constant), 0);
+    return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+__attribute__((target("sse4.2,pclmul")))
+static uint32_t by_three(uint32_t crc, const uint8_t *bytes, size_t *count) {
+    uint64_t first = crc;
+    for (; *count >= 3 * stretch; bytes += 3 * stretch, *count -= 3 * stretch) {
+        uint64_t second = 0, third = 0;
+        for (size_t at = 0; at < stretch; at += 8) {
+            uint64_t words[3];
+            for (int i = 0; i < 3; i++) memcpy(&words[i], bytes + at + (size_t)i * stretch, 8);
+            first = _mm_crc32_u64(first, words[0]);
+            second = _mm_crc32_u64(second, words[1]);
+            third = _mm_crc32_u64(third, words[2]);
+        }
+        first = moved(first, over_two) ^ moved(second, over_one) ^ third;
+    }
+    return (uint32_t)first;
+}
 
 __attribute__((target("sse4.2")))
 static uint32_t by_instruction(uint32_t crc, const uint8_t *bytes, size_t count) {
@@ -63,7 +92,13 @@ static uint32_t by_instruction(uint32_t crc, const uint8_t *bytes, size_t count)
 }
 
 uint32_t csk_crc32c(uint32_t crc, const void *buffer, size_t count) {
-    if (__builtin_cpu_supports("sse4.2")) return ~by_instruction(~crc, buffer, count);
+    if (__builtin_cpu_supports("sse4.2")) {
+        const uint8_t *bytes = buffer;
+        size_t left = count;
+        crc = ~crc;
+        if (__builtin_cpu_supports("pclmul")) crc = by_three(crc, bytes, &left);
+        return ~by_instruction(crc, bytes + (count - left), left);
+    }
     return ~by_table(~crc, buffer, count);
 }
 #else

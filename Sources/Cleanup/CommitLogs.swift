@@ -1,7 +1,7 @@
 // The commit logs of this process: one that is written to, and one that is settled or waits for its turn.
 //
-// A log costs nothing where nobody needs it: it is made when two messages come at a time, on a thread of its own; until then, while both are
-// full, and where one cannot be made, each file is synced for itself. A log is settled when it is full, some seconds after its first message, and at the end
+// A log costs nothing where nobody needs it: it is made when messages come densely (LogDemand), on a thread of its own; until then, while both are full,
+// and where one cannot be made, each file is synced for itself. A log is settled when it is full, some seconds after its first message, and at the end
 // of the process. What cannot be settled stays in its log, which is not written to any more, and is tried again.
 
 import MailLog
@@ -27,6 +27,7 @@ final class CommitLogs {
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
     private var isEnding = false
     private var notBefore = NIODeadline.now()
+    private var demand: LogDemand
     private var timer: Scheduled<Void>?
     /// The current one has had its time.
     private var isOld = false
@@ -41,6 +42,7 @@ final class CommitLogs {
     init(directories: QueueDirectories, size: Int, log: MailLog) {
         self.directories = directories
         self.size = size
+        demand = LogDemand(size: size)
         self.log = log
         pool.start()
     }
@@ -64,7 +66,7 @@ final class CommitLogs {
     /// The log for a batch; nil where each file is to be synced for itself.
     func take(for count: Int) -> CommitLogFile? {
         guard size > 0, !isEnding else { return nil }
-        if current == nil && count > 1 { make() }
+        if current == nil && demand.isThere(with: count, now: .now()) { make() }
         isLent = current != nil
         return current
     }

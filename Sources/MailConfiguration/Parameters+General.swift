@@ -154,8 +154,9 @@ extension Parameters {
         "commit_log_size", "33554432", in: 0...(1 << 30), unit: "bytes", programs: "cleanup",
         "How large each of the two files is that make small messages durable together; 0 for none.",
         discussion:
-            "This parameter is new in Martlet. The files are commit/log.N below queue_directory; they are made when two messages come at "
-            + "a time, and only where the file system has room for eight of them. Without them each message is synced for itself.")
+            "This parameter is new in Martlet. The files are commit/log.N below queue_directory; they are made when messages come "
+            + "densely (a message that shares its commit with others for each 512 KB of their size, within a second), and only where the file system has room for eight of them. Without them each message is synced for itself."
+    )
     public static let queueMinfree = Parameter.integer(
         "queue_minfree", "0", in: ParameterBounds.size, unit: "bytes", programs: "smtpd cleanup",
         "How much space in the queue file system must stay free for mail to be received; at least 1.5 times "

@@ -102,15 +102,21 @@ public struct CommitLogFile: Sendable {
     /// More logs than that are a mistake, not load.
     private static let mostLogs: UInt32 = 64
 
+    /// Microseconds between two pieces of a new log.
+    private static let longestPause: Int64 = 50_000
+
     /// Writes all of a new log, so that each block has its place; the header last, when all of it is there.
     private static func fill(_ file: borrowing FileDescriptor, _ header: CommitLogHeader) throws(SystemError) {
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
         var position = CommitLogHeader.pageSize
         while position < header.size {
             let count = min(UInt64(zeros.count), header.size - position)
+            let start = SystemClock.monotonic()
             try file.pwriteAll(zeros.prefix(Int(count)), at: Int64(position))
-            // Bit by bit: a commit of the file system's journal, for which others wait, waits for all that was written and is not on the disk.
+            // Bit by bit: a commit of the file system's journal, for which others wait, waits for all that was written and is not on the disk. And half
+            // of the time is theirs.
             try file.synchronizeData()
+            SystemClock.pause(microseconds: min(SystemClock.monotonic() - start, longestPause))
             position += count
         }
         try file.pwriteAll(header.encoded, at: 0)

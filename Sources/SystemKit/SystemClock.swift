@@ -17,6 +17,12 @@ public enum SystemClock {
     /// Microseconds since some moment in the past; never jumps. For timeouts and intervals.
     public static func monotonic() -> Int64 { read(CLOCK_MONOTONIC) }
 
+    /// Blocks this thread for so many microseconds; shorter where a signal comes.
+    public static func pause(microseconds: Int64) {
+        var time = timespec(tv_sec: Int(microseconds / 1_000_000), tv_nsec: Int(microseconds % 1_000_000) * 1000)
+        nanosleep(&time, nil)
+    }
+
     /// Seconds east of UTC of local time at a moment (seconds since 1970): for RFC 5322 dates and log lines.
     public static func localOffset(at seconds: Int64) -> Int {
         var time = time_t(seconds)

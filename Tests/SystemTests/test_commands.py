@@ -199,7 +199,7 @@ def waiting(story):
 def test_a_message_that_is_in_a_commit_log_alone_is_shown(story):
     """Its next hop takes connections and says nothing: it is being delivered, and no file."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        host = story.host("sender.test", users=["phil"], main={"relayhost": f"[127.0.0.1]:{mute.getsockname()[1]}", "smtp_helo_timeout": "3s", "smtp_connect_timeout": "3s"})
+        host = story.host("sender.test", users=["phil"], main={"relayhost": f"[127.0.0.1]:{mute.getsockname()[1]}", "smtp_helo_timeout": "3s", "smtp_connect_timeout": "3s", "commit_log_size": "1048576"})
         host.start()
         (host.base / "postcat").symlink_to(BIN / "martlet")
 
@@ -207,7 +207,7 @@ def test_a_message_that_is_in_a_commit_log_alone_is_shown(story):
             host.send("phil@sender.test", ["someone@away.test"], HEADER.format("in a log") + "hello from the log\r\n")
 
         def is_one_logged():
-            # The log is made when two messages come at a time, and has a message for five seconds at most.
+            # So small a log is made when two messages come at a time, and it has a message for five seconds at most.
             senders = [threading.Thread(target=send) for _ in range(4)]
             for sender in senders:
                 sender.start()

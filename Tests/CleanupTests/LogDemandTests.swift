@@ -1,0 +1,26 @@
+import NIOCore
+import Testing
+
+@testable import Cleanup
+
+@Suite struct LogDemandTests {
+    /// commits: (after so many milliseconds, messages in it).
+    @Test(arguments: [
+        ("a small log", 1 << 20, [(0, 2)], true),
+        ("alone", 1 << 20, Array(repeating: (1, 1), count: 500), false),
+        ("two now and then", 32 << 20, Array(repeating: (200, 2), count: 200), false),
+        ("senders in line", 32 << 20, Array(repeating: (5, 16), count: 4), true),
+        ("not yet", 32 << 20, Array(repeating: (5, 16), count: 3), false),
+        ("nothing is remembered", 32 << 20, [(0, 63), (1001, 63)], false),
+    ])
+    func aLogPays(_ name: String, size: Int, commits: [(Int, Int)], isThere: Bool) {
+        var demand = LogDemand(size: size)
+        var now = NIODeadline.uptimeNanoseconds(7_000_000_000_000)
+        var was = false
+        for (pause, count) in commits {
+            now = now + .milliseconds(Int64(pause))
+            was = demand.isThere(with: count, now: now) || was
+        }
+        #expect(was == isThere)
+    }
+}
