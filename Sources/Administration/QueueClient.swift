@@ -55,7 +55,7 @@ struct QueueClient {
                     throw IPCError.violation("a count of \(frame.payload.count) bytes")
                 }
                 return Int(count)
-            case QueueManagerFrame.failed: throw IPCError.violation(ASCII.printable(frame.payload))
+            case QueueManagerFrame.failed: throw IPCError.violation(frame.reason)
             default: throw IPCError.violation("frame type \(frame.type) where a count is due")
             }
         }

@@ -22,6 +22,13 @@ public struct IPCFrame: Hashable, Sendable {
         self.payload = payload
     }
 
+    /// What a frame that says that something failed gives as the reason, fit for a log line or a terminal.
+    public var reason: String {
+        var decoder = ByteDecoder(payload)
+        guard let text = try? decoder.takeString() else { return "no reason was given" }
+        return ASCII.printable(Array(text.utf8))
+    }
+
     /// Bytes before the payload.
     public static let headerSize = 9
     /// The largest payload: an envelope of 50,000 recipients fits; content travels in chunks of ``chunkSize``.

@@ -55,7 +55,7 @@ final class BounceClient: BounceRecording {
         do {
             let frame = try await client.request(type, payload, timeout: timeout)
             if frame.type == BounceFrame.done { return true }
-            log.warning("bounce service: \(ASCII.printable(frame.payload))")
+            log.warning("bounce service: \(frame.type == BounceFrame.failed ? frame.reason : "unexpected frame type \(frame.type)")")
         } catch {
             log.warning("bounce service: \(error)")
         }

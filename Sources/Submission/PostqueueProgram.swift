@@ -123,7 +123,7 @@ public enum PostqueueProgram {
         guard let frame = try connection.receive() else { throw .broken("closed without an answer") }
         switch frame.type {
         case QueueManagerFrame.count: return
-        case QueueManagerFrame.failed: throw .broken(ASCII.printable(frame.payload))
+        case QueueManagerFrame.failed: throw .broken(frame.reason)
         default: throw .violation("frame type \(frame.type) where a count is due")
         }
     }

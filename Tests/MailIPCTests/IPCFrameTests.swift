@@ -34,6 +34,13 @@ import Testing
         #expect(throws: ByteDecodingError.self) { try decoder.next() }
     }
 
+    @Test func aReasonIsFitForALogLine() {
+        var encoder = ByteEncoder()
+        encoder.put("write defer/4x:\u{1B} No space left")
+        #expect(IPCFrame(stream: 1, type: 21, payload: encoder.bytes).reason == "write defer/4x:? No space left")
+        #expect(IPCFrame(stream: 1, type: 21, payload: [200, 1]).reason == "no reason was given")
+    }
+
     /// Every prefix and every single-byte change of an encoded request either decodes or throws; none traps.
     @Test func garbageNeverTraps() throws {
         let request = DeliveryRequest(
