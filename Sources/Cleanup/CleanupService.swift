@@ -56,9 +56,10 @@ final class CleanupService {
         do {
             guard let first = try await stream.receive(deadline: .now() + patience) else { return }
             switch first.type {
-            case CleanupFrame.checkRecipient:
-                let verdict = router.verify(recipient: try MailAddress(decoding: first.payload[...]))
-                try await stream.send(CleanupFrame.verdict, verdict.encoded)
+            case CleanupFrame.checkRecipients:
+                let question = try RecipientQuestion(decoding: first.payload[...])
+                let answer = RecipientAnswer(question.recipients.map { router.verify(recipient: $0) })
+                try await stream.send(CleanupFrame.verdicts, answer.encoded)
             case CleanupFrame.checkSpace:
                 var encoder = ByteEncoder()
                 encoder.put(try Files.freeSpace(of: directories.root))

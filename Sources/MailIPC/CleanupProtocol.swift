@@ -5,7 +5,7 @@
 // it has made the queue id, so that the lines of a message stand in Postfix's order.
 // Server: `queued` (a QueueID: content, envelope and directory entry are on stable storage) or `refused` (an SMTPReply). The server may
 // refuse at any time; the client stops sending then. A client that ends the stream before `commit` cancels the message.
-// Or client: `checkRecipient` (a MailAddress); server: `verdict` (a RecipientVerdict).
+// Or client: `checkRecipients` (a RecipientQuestion); server: `verdicts` (RecipientVerdicts, in the order of the question).
 // Or client: `checkSpace`; server: `space` (Int64: bytes that may still be written to the queue's file system).
 
 public import MailModel
@@ -16,11 +16,45 @@ public enum CleanupFrame {
     public static let commit: UInt8 = 18
     public static let queued: UInt8 = 19
     public static let refused: UInt8 = 20
-    public static let checkRecipient: UInt8 = 21
-    public static let verdict: UInt8 = 22
+    public static let checkRecipients: UInt8 = 21
+    public static let verdicts: UInt8 = 22
     public static let announce: UInt8 = 23
     public static let checkSpace: UInt8 = 24
     public static let space: UInt8 = 25
+}
+
+/// What cleanup is asked to say whether mail for them can be taken: several at a time, where a client of smtpd names them in one breath.
+public struct RecipientQuestion: ByteCodable, Hashable {
+    /// How many may be asked about at a time.
+    public static let limit = 100
+
+    public var recipients: [MailAddress]
+
+    public init(_ recipients: [MailAddress]) { self.recipients = recipients }
+
+    public func encode(into encoder: inout ByteEncoder) { encoder.put(list: recipients) { $1.encode(into: &$0) } }
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
+        recipients = try decoder.takeList(limit: RecipientQuestion.limit) { d throws(ByteDecodingError) in try MailAddress(from: &d) }
+    }
+}
+
+/// The answer to a ``RecipientQuestion``.
+public struct RecipientAnswer: ByteCodable, Hashable {
+    public var verdicts: [RecipientVerdict]
+
+    public init(_ verdicts: [RecipientVerdict]) { self.verdicts = verdicts }
+
+    /// - Throws: also where it is no answer to a question of so many recipients.
+    public init(frame: IPCFrame, to count: Int) throws(ByteDecodingError) {
+        guard frame.type == CleanupFrame.verdicts else { throw ByteDecodingError("frame type \(frame.type) is no answer about recipients") }
+        self = try RecipientAnswer(decoding: frame.payload[...])
+        guard verdicts.count == count else { throw ByteDecodingError("\(verdicts.count) verdicts on \(count) recipients") }
+    }
+
+    public func encode(into encoder: inout ByteEncoder) { encoder.put(list: verdicts) { $1.encode(into: &$0) } }
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
+        verdicts = try decoder.takeList(limit: RecipientQuestion.limit) { d throws(ByteDecodingError) in try RecipientVerdict(from: &d) }
+    }
 }
 
 /// The end of a submission.

@@ -15,7 +15,7 @@ public struct IPCProtocol: Hashable, Sendable {
     }
 
     /// smtpd, pickup, bounce, local -> cleanup.
-    public static let cleanup = IPCProtocol(name: "cleanup", version: 3)
+    public static let cleanup = IPCProtocol(name: "cleanup", version: 4)
     /// cleanup and the queue commands -> qmgr.
     public static let queueManager = IPCProtocol(name: "qmgr", version: 4)
     /// qmgr -> smtp, local and other delivery agents.

@@ -214,9 +214,9 @@ final class MaildropSubmission: Sendable {
         for recipient in question.recipients {
             // As cleanup completes the recipients of a submission.
             let address = completion.complete(recipient.address)
-            let frame = try await cleanup.request(CleanupFrame.checkRecipient, address.encoded, timeout: Self.replyTimeout)
-            guard frame.type == CleanupFrame.verdict else { throw Obstacle.later("cleanup gave no verdict") }
-            out.append((address, try RecipientVerdict(decoding: frame.payload[...])))
+            let frame = try await cleanup.request(
+                CleanupFrame.checkRecipients, RecipientQuestion([address]).encoded, timeout: Self.replyTimeout)
+            out += try RecipientAnswer(frame: frame, to: 1).verdicts.map { (address, $0) }
         }
         return out
     }

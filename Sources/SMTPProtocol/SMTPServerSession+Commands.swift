@@ -1,6 +1,6 @@
 // Command lines: splitting, order, and the replies that Postfix gives.
 
-import MailModel
+public import MailModel
 
 extension SMTPServerSession {
     private static let ok = SMTPReply(250, EnhancedStatusCode(2, 0, 0), "Ok")
@@ -181,6 +181,25 @@ extension SMTPServerSession {
         } catch {
             refuse(error, .mail, arguments)
         }
+    }
+
+    /// Recipients in the commands that the client has sent already behind this one, so that they can be looked up together. A guess: what becomes of
+    /// the commands is decided when it is their turn.
+    public func upcomingRecipients(limit: Int) -> [MailAddress] {
+        guard let transaction, policy.commandFilter == nil else { return [] }
+        var found: [MailAddress] = []
+        var rest = input[position...]
+        while found.count < limit, let end = rest.firstIndex(of: 0x0A) {
+            var line = rest[..<end]
+            rest = rest[(end + 1)...]
+            if line.last == 0x0D { line = line.dropLast() }
+            guard line.count <= policy.lineLengthLimit, let arguments = line.afterKeyword("RCPT "),
+                let command = try? RcptCommand(
+                    arguments, grammar: policy.grammar, features: policy.features, isSMTPUTF8: transaction.mail.isSMTPUTF8)
+            else { break }
+            found.append(command.recipient)
+        }
+        return found
     }
 
     private mutating func recipient(_ arguments: ArraySlice<UInt8>) {

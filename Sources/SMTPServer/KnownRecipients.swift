@@ -10,7 +10,7 @@ import NIOCore
 struct KnownRecipients {
     /// How long an answer is good.
     static let time = TimeAmount.seconds(1)
-    static let limit = 100
+    static let limit = 1000
 
     private var verdicts: [MailAddress: RecipientVerdict] = [:]
     private var domains: [[UInt8]: RecipientVerdict] = [:]
@@ -28,7 +28,11 @@ struct KnownRecipients {
         guard verdict.existence == .known else { return }
         forgetOld(now)
         if verdicts.isEmpty && domains.isEmpty { end = now + KnownRecipients.time }
-        guard verdicts.count + domains.count < KnownRecipients.limit else { return }
+        // A list of thousands goes by once: the last ones are those of the recipients that come next.
+        if verdicts.count + domains.count >= KnownRecipients.limit {
+            verdicts.removeAll(keepingCapacity: true)
+            domains.removeAll(keepingCapacity: true)
+        }
         if verdict.isOfDomain && KnownRecipients.isOrdinary(recipient) {
             domains[recipient.domain] = verdict
         } else {

@@ -23,14 +23,17 @@ final class QueueConnection: QueueDoor {
         patience = .seconds(Int64(patienceInSeconds))
     }
 
-    func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String) {
+    func verdict(
+        on recipient: MailAddress, upcoming: @ServiceActor (_ limit: Int) -> [MailAddress]
+    ) async -> (verdict: RecipientVerdict?, problem: String) {
         if let verdict = known.verdict(on: recipient, now: .now()) { return (verdict, "") }
+        let others = upcoming(RecipientQuestion.limit - 1).filter { known.verdict(on: $0, now: .now()) == nil }
+        let asked = [recipient] + others
         do {
-            let frame = try await client.request(CleanupFrame.checkRecipient, recipient.encoded, timeout: patience)
-            guard frame.type == CleanupFrame.verdict else { return (nil, "unexpected answer of cleanup, type \(frame.type)") }
-            let verdict = try RecipientVerdict(decoding: frame.payload[...])
-            known.learn(verdict, on: recipient, now: .now())
-            return (verdict, "")
+            let frame = try await client.request(CleanupFrame.checkRecipients, RecipientQuestion(asked).encoded, timeout: patience)
+            let verdicts = try RecipientAnswer(frame: frame, to: asked.count).verdicts
+            for (address, verdict) in zip(asked, verdicts) { known.learn(verdict, on: address, now: .now()) }
+            return (verdicts[0], "")
         } catch {
             return (nil, "\(error)")
         }

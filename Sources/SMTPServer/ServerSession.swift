@@ -173,7 +173,7 @@ final class ServerSession {
 
     private func checkRecipient(_ command: RcptCommand) async {
         let sender = session.transaction?.mail.sender ?? .null
-        let (verdict, problem) = await queue.verdict(on: command.recipient)
+        let (verdict, problem) = await queue.verdict(on: command.recipient) { session.upcomingRecipients(limit: $0) }
         if verdict == nil { log.warning("cannot ask \(gate.cleanupName) about a recipient: \(problem)") }
         answer(
             gate.recipientRefusal(

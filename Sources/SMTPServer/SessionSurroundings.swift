@@ -39,11 +39,21 @@ enum SubmissionResult: Hashable, Sendable {
 @ServiceActor
 protocol QueueDoor: AnyObject, Sendable {
     /// What is known about a recipient; nil with a reason where nobody could say.
-    func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String)
+    ///
+    /// - Parameter upcoming: others that will be asked about next, as many as that, for whoever has to ask somebody.
+    func verdict(
+        on recipient: MailAddress, upcoming: @ServiceActor (_ limit: Int) -> [MailAddress]
+    ) async -> (verdict: RecipientVerdict?, problem: String)
     /// Bytes that may still be written to the queue's file system, as of at most a second ago; nil where nobody could say.
     func freeSpace() async -> Int64?
     /// - Parameter line: what the log says of the client once the queue id is known.
     func submit(_ envelope: Envelope, _ line: LogAnnouncement) -> any Submission
+}
+
+extension QueueDoor {
+    func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String) {
+        await verdict(on: recipient, upcoming: { _ in [] })
+    }
 }
 
 /// Time.

@@ -146,9 +146,24 @@ struct CleanupServiceTests {
         #expect(try decoder.take(Int64.self) > 0)
     }
 
+    @Test(arguments: [0, 1, 100, 101]) func recipientsAreJudgedInTheirOrder(count: Int) async throws {
+        let queue = try QueueFixture()
+        let stream = try await queue.open()
+        let asked = (0..<count).map { MailAddress($0 % 3 == 1 ? "nobody\($0)@example.org" : "someone\($0)@far.test") }
+        try await stream.send(CleanupFrame.checkRecipients, RecipientQuestion(asked).encoded)
+        guard count <= RecipientQuestion.limit else {
+            await #expect(throws: IPCError.self) { try await stream.receive(deadline: .now() + .seconds(30)) }
+            return
+        }
+        let frame = try #require(try await stream.receive(deadline: .now() + .seconds(30)))
+        let classes = try RecipientAnswer(frame: frame, to: count).verdicts.map(\.addressClass)
+        #expect(classes == (0..<count).map { $0 % 3 == 1 ? .local : .other })
+        #expect(throws: ByteDecodingError.self) { try RecipientAnswer(frame: frame, to: count + 1) }
+    }
+
     @Test func nonsenseEndsTheStreamAndNotTheService() async throws {
         let queue = try QueueFixture()
-        for (type, payload) in [(UInt8(99), [UInt8]()), (CleanupFrame.submit, [1, 2, 3]), (CleanupFrame.checkRecipient, [255])] {
+        for (type, payload) in [(UInt8(99), [UInt8]()), (CleanupFrame.submit, [1, 2, 3]), (CleanupFrame.checkRecipients, [255])] {
             let stream = try await queue.open()
             try await stream.send(type, payload)
             await #expect(throws: IPCError.self) { try await stream.receive(deadline: .now() + .seconds(30)) }

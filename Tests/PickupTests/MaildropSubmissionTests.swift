@@ -88,11 +88,11 @@ private final class FakeCleanup {
             switch frame.type {
             case CleanupFrame.submit: message = (try? Envelope(decoding: frame.payload[...])).map { Message(envelope: $0) }
             case CleanupFrame.announce: announced += [(try? LogAnnouncement(decoding: frame.payload[...]))?.text ?? "?"]
-            case CleanupFrame.checkRecipient:
-                guard let address = try? MailAddress(decoding: frame.payload[...]) else { return }
+            case CleanupFrame.checkRecipients:
+                guard let address = try? RecipientQuestion(decoding: frame.payload[...]).recipients.first else { return }
                 let isKnown = address.localPart == Array("anna".utf8)
                 let verdict = RecipientVerdict(.local, isKnown ? .known : .unknown(EnhancedStatusCode(5, 1, 1), "no \u{1B}such user"))
-                try? await stream.send(CleanupFrame.verdict, verdict.encoded)
+                try? await stream.send(CleanupFrame.verdicts, RecipientAnswer([verdict]).encoded)
                 return
             case CleanupFrame.content: message?.content += frame.payload
             default:

@@ -255,6 +255,26 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(driver.accepted.map(\.content) == [bytes(stored.joined(separator: "\r\n") + "\r\n")])
     }
 
+    /// What is looked up beforehand, while the first of them is asked about; and how many are accepted in the end.
+    @Test(arguments: [
+        ("", [], 1),
+        ("RCPT TO:<b@e>\r\nrcpt to:<c@e> NOTIFY=NEVER\r\n", ["b@e", "c@e"], 3),
+        ("RCPT TO:<b@e>\r\nDATA\r\nRCPT TO:<c@e>\r\n", ["b@e"], 2),
+        ("RCPT TO:<b@e>\r\nRCPT TO:<c@", ["b@e"], 2),
+        ("RCPT TO:<b@e\r\nRCPT TO:<c@e>\r\n", [], 2),
+        ("RCPT TO:<b@e>\r\nRCPT TO:<c@e>\r\nRCPT TO:<d@e>\r\nRCPT TO:<f@e>\r\n", ["b@e", "c@e", "d@e"], 5),
+    ])
+    func recipientsThatFollow(rest: String, expected: [String], accepted: Int) {
+        var driver = driver()
+        _ = driver.run(bytes("MAIL FROM:<a@b>\r\n"))
+        driver.session.receive(bytes("RCPT TO:<a@e>\r\n" + rest))
+        guard case .checkRecipient(let first) = driver.session.next() else { return #expect(Bool(false), "no question") }
+        #expect(first.recipient.logForm == "a@e")
+        #expect(driver.session.upcomingRecipients(limit: 3).map(\.logForm) == expected)
+        driver.session.answer(nil)
+        #expect(driver.run().split(separator: "\r\n").filter { $0 == "250 2.1.5 Ok" }.count == accepted, "nothing was taken")
+    }
+
     @Test func heloRequired() {
         var driver = driver { $0.isHeloRequired = true }
         #expect(driver.run(bytes("MAIL FROM:<a@b>\r\n")) == "503 5.5.1 Error: send HELO/EHLO first\r\n")

@@ -57,7 +57,12 @@ final class FakeQueue: QueueDoor {
 
     init() {}
 
-    func verdict(on recipient: MailAddress) async -> (verdict: RecipientVerdict?, problem: String) {
+    private(set) var announcedRecipients: [[String]] = []
+
+    func verdict(
+        on recipient: MailAddress, upcoming: @ServiceActor (_ limit: Int) -> [MailAddress]
+    ) async -> (verdict: RecipientVerdict?, problem: String) {
+        announcedRecipients.append(upcoming(3).map(\.logForm))
         if isAway { return (nil, "cannot connect") }
         return (verdicts[recipient.logForm] ?? RecipientVerdict(.other, .known), "")
     }
