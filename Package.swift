@@ -165,7 +165,8 @@ let package = Package(
                 + nio),
         tests(
             "SMTPClientTests",
-            ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "TLS"] + nio),
+            ["SMTPClient", "SMTPProtocol", "MailModel", "MailIPC", "MailConfiguration", "DNSClient", "ServiceKit", "SystemKit", "TLS"] + nio
+        ),
         tests(
             "CleanupTests",
             [

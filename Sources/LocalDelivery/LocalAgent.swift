@@ -14,6 +14,7 @@ final class LocalAgent {
     private let tables: LocalTables
     private let log: MailLog
     private let gathering = LogGathering()
+    private let buffers = PieceBuffers()
     private let cleanupSocket: String
     private let helperPath: String
     private let timeout: Int
@@ -63,11 +64,12 @@ final class LocalAgent {
         let content: MessageContent
         do throws(SystemError) {
             if let bytes = request.content {
-                content = MessageContent(bytes)
+                content = MessageContent(bytes, buffers: buffers)
             } else {
                 guard let descriptor else { throw SystemError(errno: 9, operation: "receive", object: "the queue file") }
                 content = try MessageContent(
-                    file: FileDescriptor(owning: descriptor), offset: request.contentOffset, length: request.contentLength)
+                    file: FileDescriptor(owning: descriptor), offset: request.contentOffset, length: request.contentLength,
+                    buffers: buffers)
             }
         } catch {
             log.warning("\(request.queueID): \(error)")

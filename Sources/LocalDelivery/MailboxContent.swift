@@ -1,7 +1,7 @@
 // A message as it is stored in a mailbox or handed to a command: LF line endings, and in front what final delivery adds.
 //
 // RFC 5321 section 4.4: the system that makes final delivery puts the reverse-path into Return-Path. X-Original-To and Delivered-To are
-// Postfix's; the latter is how a forwarding loop is seen. In an mbox file a line `From ` of the message is quoted as `>From `.
+// Postfix's; the latter is how a forwarding loop is seen. In an mbox file a line `From ` of the message is quoted as `>From ` (MailboxBody).
 
 import InternetMessage
 import MailModel
@@ -61,88 +61,5 @@ struct DeliveryHeader: Sendable, Hashable {
         let parts = RFC5322Date(seconds: seconds, offset: offset).text().split(separator: " ")
         guard parts.count >= 5 else { return "Thu Jan  1 00:00:00 1970" }
         return "\(parts[0].dropLast()) \(parts[2]) \(parts[1].utf8.count < 2 ? " " : "")\(parts[1]) \(parts[4]) \(parts[3])"
-    }
-}
-
-/// Turns content from the queue (CRLF) into stored form (LF), in pieces of any size.
-struct MailboxBody: Sendable {
-    private let form: MailboxForm
-    private var hasPendingCR = false
-    private var isAtLineStart = true
-    /// How much of `From ` the current line has begun with so far.
-    private var matched = 0
-    private static let fromWord = Array("From ".utf8)
-
-    init(_ form: MailboxForm) { self.form = form }
-
-    mutating func feed(_ content: [UInt8]) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(content.count + 64)
-        feed(content, into: &out)
-        return out
-    }
-
-    /// Text goes out in runs of whole lines; byte by byte only what is kept back: a CR, and the start of a line that may need its quote.
-    mutating func feed(_ content: [UInt8], into out: inout [UInt8]) {
-        content.withUnsafeBytes { bytes in
-            var index = 0
-            while index < bytes.count {
-                if hasPendingCR || (isAtLineStart && form.contains(.quoting)) {
-                    take(bytes[index], into: &out)
-                    index += 1
-                    continue
-                }
-                let end = ByteScanner.firstLineBreak(bytes, from: index, to: bytes.count)
-                if end > index {
-                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[index..<end]))
-                    isAtLineStart = false
-                    index = end
-                } else if bytes[index] == UInt8(ascii: "\r") && index + 1 < bytes.count && bytes[index + 1] == UInt8(ascii: "\n") {
-                    out.append(UInt8(ascii: "\n"))
-                    isAtLineStart = true
-                    index += 2
-                } else {
-                    take(bytes[index], into: &out)
-                    index += 1
-                }
-            }
-        }
-    }
-
-    private mutating func take(_ byte: UInt8, into out: inout [UInt8]) {
-        if hasPendingCR {
-            hasPendingCR = false
-            if byte != UInt8(ascii: "\n") { put(UInt8(ascii: "\r"), into: &out) }
-        }
-        if byte == UInt8(ascii: "\r") { hasPendingCR = true } else { put(byte, into: &out) }
-    }
-
-    /// The end of the message: a last line without end is ended.
-    mutating func finish() -> [UInt8] {
-        var out: [UInt8] = []
-        if hasPendingCR { put(UInt8(ascii: "\r"), into: &out) }
-        hasPendingCR = false
-        if !isAtLineStart || matched > 0 { put(UInt8(ascii: "\n"), into: &out) }
-        if form.contains(.finalBlank) { out.append(UInt8(ascii: "\n")) }
-        return out
-    }
-
-    private mutating func put(_ byte: UInt8, into out: inout [UInt8]) {
-        if form.contains(.quoting) && isAtLineStart {
-            // The start of the line is kept back until it is known whether it needs the quote.
-            if byte == Self.fromWord[matched] {
-                matched += 1
-                guard matched == Self.fromWord.count else { return }
-                out.append(UInt8(ascii: ">"))
-                out += Self.fromWord
-                matched = 0
-                isAtLineStart = false
-                return
-            }
-            out += Self.fromWord.prefix(matched)
-            matched = 0
-        }
-        out.append(byte)
-        isAtLineStart = byte == UInt8(ascii: "\n")
     }
 }

@@ -33,7 +33,10 @@ struct MaildirDelivery {
         let temporary = "\(directory)/tmp/\(seconds).M\(micro)P\(ProcessSpawn.currentProcessID)Q\(sequence).\(host)"
         let file = try create(temporary, in: directory)
         do throws(SystemError) {
-            try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in try file.writeAll(piece) }
+            var writer = MaildirFileWriter(file, length: content.length)
+            try content.forEachStoredPiece(header: header, form: form) { piece throws(SystemError) in
+                try writer.write(piece, to: file)
+            }
             let status = try file.status()
             let device = String(status.device, radix: 16)
             let inode = String(status.inode, radix: 16)

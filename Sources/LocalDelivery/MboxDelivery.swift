@@ -124,7 +124,7 @@ struct MboxDelivery {
         let descriptor = file.rawValue
         do {
             try identity.perform { () throws(SystemError) in
-                try content.forEachStoredPiece(header: start, form: form) { piece throws(SystemError) in
+                try content.forEachStoredPiece(header: start, form: form, at: size) { piece throws(SystemError) in
                     try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.writeAll(piece) }
                 }
             }

@@ -129,12 +129,41 @@ final class Conversation {
 
     private func send(_ content: inout OutgoingContent) async {
         var encoder = ClientContentEncoder(facts: content.facts, lineLimit: parameters.lineLengthLimit)
-        while true {
-            let piece: (bytes: [UInt8], isLast: Bool)
-            do throws(SystemError) { piece = try content.next() } catch { return cut() }
-            peer.write(encoder.encode(piece.bytes))
-            if piece.isLast { break }
-            guard await flushContent() else { return }
+        let file: MessageContent.FilePart?
+        do throws(SystemError) {
+            file = encoder.isPassthrough && peer.sendsFiles ? try content.filePart() : nil
+        } catch {
+            return cut()
+        }
+        if let file {
+            encoder.pass(last: file.lastTwo)
+            var done = 0
+            while done < file.count {
+                let count = min(Conversation.filePiece, file.count - done)
+                do throws(ConnectionError) {
+                    try await peer.send(file: file.descriptor, from: file.offset + done, count: count, patience: transferTime)
+                } catch {
+                    return await contentAborted(error)
+                }
+                done += count
+            }
+        } else {
+            var piece = ByteBuffer()
+            var encoded: [UInt8] = []
+            while true {
+                let isLast: Bool
+                do throws(SystemError) { isLast = try content.next(&piece) } catch { return cut() }
+                if encoder.isPassthrough {
+                    encoder.pass(last: Array(piece.readableBytesView.suffix(2)))
+                    peer.write(piece)
+                } else {
+                    encoded.removeAll(keepingCapacity: true)
+                    piece.withUnsafeReadableBytes { encoder.encode($0, into: &encoded) }
+                    peer.write(encoded)
+                }
+                if isLast { break }
+                guard await flushContent() else { return }
+            }
         }
         // The last piece goes out together with the end of data.
         peer.write(encoder.finish())
@@ -142,29 +171,40 @@ final class Conversation {
     }
 
     private func sendChunk(_ content: inout OutgoingContent) async {
-        let piece: (bytes: [UInt8], isLast: Bool)
-        do throws(SystemError) { piece = try content.next() } catch { return cut() }
-        peer.write(ClientContentEncoder.chunkHeader(size: piece.bytes.count, isLast: piece.isLast))
-        peer.write(piece.bytes)
-        if await flushContent() { session.chunkSent(isLast: piece.isLast) }
+        var piece = ByteBuffer()
+        let isLast: Bool
+        do throws(SystemError) { isLast = try content.next(&piece) } catch { return cut() }
+        peer.write(ClientContentEncoder.chunkHeader(size: piece.readableBytes, isLast: isLast))
+        peer.write(piece)
+        if await flushContent() { session.chunkSent(isLast: isLast) }
     }
+
+    /// After this much of a file others have their turn: a fast host would keep the loop in one call for all of it.
+    private static let filePiece = 1 << 20
+
+    private var transferTime: TimeAmount { .seconds(Int64(parameters.timeouts.transfer)) }
 
     /// Sends what is written; false where the conversation ended over it.
     private func flushContent() async -> Bool {
         do throws(ConnectionError) {
-            try await peer.flush(deadline: .now() + .seconds(Int64(parameters.timeouts.transfer)))
+            try await peer.flush(deadline: .now() + transferTime)
             return true
         } catch {
-            if error == .timedOut {
-                session.timedOut()
-            } else {
-                // What the peer said before it closed may still be there.
-                var unread: [UInt8] = []
-                do throws(ConnectionError) { unread = try await peer.read(deadline: .now() + .seconds(1)) ?? [] } catch { unread = [] }
-                session.contentAborted(unread: unread)
-            }
-            peer.abort()
+            await contentAborted(error)
             return false
         }
+    }
+
+    private func contentAborted(_ error: ConnectionError) async {
+        switch error {
+        case .timedOut: session.timedOut()
+        case .unreadable: session.contentFailed()
+        case .closed, .unreachable, .handshakeFailed:
+            // What the peer said before it closed may still be there.
+            var unread: [UInt8] = []
+            do throws(ConnectionError) { unread = try await peer.read(deadline: .now() + .seconds(1)) ?? [] } catch { unread = [] }
+            session.contentAborted(unread: unread)
+        }
+        peer.abort()
     }
 }

@@ -2,6 +2,7 @@
 
 import InternetMessage
 import MailModel
+import NIOCore
 import SystemKit
 
 /// Reads a message from its beginning to its end, once.
@@ -23,21 +24,33 @@ struct OutgoingContent: Sendable {
         size = plan == nil ? source.length : source.length + source.length / 2
     }
 
-    /// The next piece, and whether it is the last; an empty last piece for empty content.
-    mutating func next() throws(SystemError) -> (bytes: [UInt8], isLast: Bool) {
+    /// The whole of it as a part of an open file, where it is one and nothing was taken yet.
+    func filePart() throws(SystemError) -> MessageContent.FilePart? {
+        guard conversion == nil, position == 0 else { return nil }
+        return try source.filePart()
+    }
+
+    /// Puts the next piece into `buffer` in place of what is there; true for the last one, which is empty where the content is.
+    mutating func next(_ buffer: inout ByteBuffer) throws(SystemError) -> Bool {
+        buffer.clear()
+        guard conversion != nil else {
+            try source.read(at: position, into: &buffer)
+            position += buffer.readableBytes
+            return position >= source.length
+        }
         let current: [UInt8]
-        if let ahead { current = ahead } else { current = try produce() }
-        let following = try produce()
+        if let ahead { current = ahead } else { current = try convert() }
+        let following = try convert()
         ahead = following
-        return (current, following.isEmpty)
+        buffer.writeBytes(current)
+        return following.isEmpty
     }
 
     /// Empty at the end.
-    private mutating func produce() throws(SystemError) -> [UInt8] {
+    private mutating func convert() throws(SystemError) -> [UInt8] {
         while position < source.length {
             let piece = try source.piece(at: position)
             position += piece.count
-            guard conversion != nil else { return piece }
             var out: [UInt8] = []
             conversion?.consume(piece[...], into: &out)
             if position >= source.length { conversion?.finish(into: &out) }

@@ -10,6 +10,11 @@ import TLS
 protocol PeerConnection: AnyObject {
     /// Adds bytes to what the next flush sends.
     func write(_ bytes: [UInt8])
+    func write(_ bytes: ByteBuffer)
+    /// Whether ``send(file:from:count:patience:)`` can be used now.
+    var sendsFiles: Bool { get }
+    /// Sends a part of an open file after what was written, and waits until it is out of our hands. When this throws, the connection is closed.
+    func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError)
     func flush(deadline: NIODeadline) async throws(ConnectionError)
     /// Sends without waiting.
     func flushNow()
@@ -34,6 +39,8 @@ protocol PeerConnector: AnyObject {
 final class NetworkConnector: PeerConnector {
     private let parameters: ClientParameters
     private let tls: TLSClientContext
+    /// Until the file system of the queue turns out to be none for it: then the next attempt goes the other way.
+    fileprivate var sendsFiles = true
 
     init(parameters: ClientParameters, tls: TLSClientContext) {
         self.parameters = parameters
@@ -58,7 +65,7 @@ final class NetworkConnector: PeerConnector {
         // 0 leaves it to the system, whose patience is about two minutes.
         let timeout = parameters.connectTimeout > 0 ? TimeAmount.seconds(Int64(parameters.connectTimeout)) : .seconds(130)
         let stream = try await StreamConnection.connect(to: remote, from: local, timeout: timeout)
-        return NetworkPeer(stream: stream, tls: tls)
+        return NetworkPeer(stream: stream, tls: tls, connector: self)
     }
 }
 
@@ -66,13 +73,27 @@ final class NetworkConnector: PeerConnector {
 private final class NetworkPeer: PeerConnection {
     private let stream: StreamConnection
     private let tls: TLSClientContext
+    private let connector: NetworkConnector
+    /// What goes through TLS must be read and encrypted here.
+    private var isPlain = true
+    var sendsFiles: Bool { isPlain && connector.sendsFiles }
 
-    init(stream: StreamConnection, tls: TLSClientContext) {
+    init(stream: StreamConnection, tls: TLSClientContext, connector: NetworkConnector) {
         self.stream = stream
         self.tls = tls
+        self.connector = connector
     }
 
     func write(_ bytes: [UInt8]) { stream.write(bytes) }
+    func write(_ bytes: ByteBuffer) { stream.write(bytes) }
+    func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
+        do throws(ConnectionError) {
+            try await stream.send(file: file, from: offset, count: count, patience: patience)
+        } catch {
+            if case .unreadable = error { connector.sendsFiles = false }
+            throw error
+        }
+    }
     func flush(deadline: NIODeadline) async throws(ConnectionError) { try await stream.flush(deadline: deadline) }
     func flushNow() { stream.flushNow() }
 
@@ -82,6 +103,7 @@ private final class NetworkPeer: PeerConnection {
     }
 
     func startTLS(serverName: String, deadline: NIODeadline) async throws(ConnectionError) -> TLSSessionFacts {
+        isPlain = false
         let timer = ServiceActor.loop.scheduleTask(deadline: deadline) { [stream] in ServiceActor.assumeIsolated { stream.abort() } }
         defer { timer.cancel() }
         do {

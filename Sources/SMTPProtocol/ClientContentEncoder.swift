@@ -38,31 +38,42 @@ public struct ClientContentEncoder: Sendable {
 
     /// The next bytes on the wire.
     public mutating func encode(_ chunk: [UInt8]) -> [UInt8] {
-        if isPassthrough {
-            pass(last: chunk)
-            return chunk
-        }
         var out: [UInt8] = []
-        out.reserveCapacity(chunk.count + chunk.count / 16 + 16)
+        chunk.withUnsafeBytes { encode($0, into: &out) }
+        return out
+    }
+
+    /// Adds the next bytes on the wire to `out`.
+    public mutating func encode(_ chunk: UnsafeRawBufferPointer, into out: inout [UInt8]) {
+        if isPassthrough {
+            out.append(contentsOf: chunk)
+            return pass(last: Array(chunk.suffix(2)))
+        }
+        out.reserveCapacity(out.count + chunk.count + chunk.count / 16 + 16)
         var position = 0
         while position < chunk.count {
-            if lineLimit == 0 && !hasPendingCR {
-                // The common case in one go: text up to the next line end.
-                var end = position
-                while end < chunk.count, chunk[end] != 0x0A, chunk[end] != 0x0D { end += 1 }
-                if end > position {
-                    // RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
-                    if isAtLineStart && chunk[position] == UInt8(ascii: ".") { out.append(UInt8(ascii: ".")) }
-                    out.append(contentsOf: chunk[position..<end])
-                    isAtLineStart = false
-                    position = end
-                    continue
-                }
+            if lineLimit > 0 || hasPendingCR {
+                put(chunk[position], &out)
+                position += 1
+                continue
             }
-            put(chunk[position], &out)
-            position += 1
+            // The common case in one go: text up to the next line end, and that.
+            let end = ByteScanner.firstLineBreak(chunk, from: position, to: chunk.count)
+            if end > position {
+                // RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
+                if isAtLineStart && chunk[position] == UInt8(ascii: ".") { out.append(UInt8(ascii: ".")) }
+                out.append(contentsOf: UnsafeRawBufferPointer(rebasing: chunk[position..<end]))
+                isAtLineStart = false
+                position = end
+            }
+            if position + 1 < chunk.count, chunk[position] == 13, chunk[position + 1] == 10 {
+                endLine(&out)
+                position += 2
+            } else if position < chunk.count {
+                put(chunk[position], &out)
+                position += 1
+            }
         }
-        return out
     }
 
     private mutating func put(_ byte: UInt8, _ out: inout [UInt8]) {

@@ -21,11 +21,13 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     case unreachable(String)
     /// The TLS handshake failed; the reason.
     case handshakeFailed(String)
+    /// A file that was to be sent cannot be read, or not in this way; the reason.
+    case unreadable(String)
 
     public var description: String {
         switch self {
         case .timedOut: "Connection timed out"
-        case .closed(let text), .unreachable(let text), .handshakeFailed(let text): text
+        case .closed(let text), .unreachable(let text), .handshakeFailed(let text), .unreadable(let text): text
         }
     }
 }
@@ -51,6 +53,15 @@ public final class StreamConnection {
     private var isPaused = false
     private let timer: DeadlineTimer
     private var isExpired = false
+    /// What became of the part of a file that was given last.
+    private var fileSending = FileSending.sent
+    private enum FileSending: Equatable {
+        case underWay
+        case sent
+        case failed
+        /// The file's fault, not the network's.
+        case unreadable(String)
+    }
     /// Takes what arrives, and the end, in place of ``read(deadline:)``: for a consumer that never waits.
     private var consumer: (bytes: (ByteBuffer) -> Void, end: (String?) -> Void)?
 
@@ -221,6 +232,52 @@ public final class StreamConnection {
         if !channel.isActive { throw .closed("Connection closed") }
     }
 
+    /// Sends a part of an open file, after what was written, and waits until the kernel has all of it: sendfile(2), without a copy here.
+    ///
+    /// Not under TLS. The file must have that part, and must not change there: the network may still be sending it when this returns.
+    /// When this throws, the connection is closed.
+    ///
+    /// - Parameter patience: within which a good piece (``leastProgress``) must go, again and again.
+    public func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
+        let handle: NIOFileHandle
+        do throws(SystemError) {
+            // One of its own, because the caller's may be closed before the last write is given up.
+            let own = try FileDescriptor.borrowing(file) { file throws(SystemError) in try file.duplicate().release() }
+            handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: own)
+        } catch {
+            abort()
+            throw .unreadable(error.reason)
+        }
+        let sent = channel.eventLoop.makePromise(of: Void.self)
+        fileSending = .underWay
+        sent.futureResult.whenComplete { [weak self] result in
+            // It is open, and nobody else closes it.
+            try? handle.close()
+            ServiceActor.assumeIsolated { self?.didSendFile(result) }
+        }
+        push(joined: true)
+        channel.writeAndFlush(FileRegion(fileHandle: handle, readerIndex: offset, endIndex: offset + count), promise: sent)
+        do throws(ConnectionError) {
+            while fileSending == .underWay && !ended {
+                let goal = max(unsentBytes - StreamConnection.leastProgress, 0)
+                try await wait(until: .now() + patience) { self.fileSending == .underWay && !self.ended && self.unsentBytes > goal }
+            }
+            switch fileSending {
+            case .sent: return
+            case .unreadable(let reason): throw .unreadable(reason)
+            case .underWay, .failed: throw .closed(failure ?? "Connection closed")
+            }
+        } catch {
+            abort()
+            throw error
+        }
+    }
+
+    /// Octets of a file that must go while somebody waits for them.
+    private static let leastProgress = 131_072
+
+    private var unsentBytes: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)).flatMap { $0 } ?? 0 }
+
     /// Sends what was written, without waiting.
     ///
     /// - Returns: whether all of it was sent; who wants to wait for that, or to know why it is not, calls ``flush(deadline:)``.
@@ -232,8 +289,8 @@ public final class StreamConnection {
 
     /// Hands what was written to the socket, and to the channel what the socket does not take.
     ///
-    /// - Parameter isLast: the connection is closed next, and what leaves now may leave together with its end.
-    private func push(isLast: Bool = false) {
+    /// - Parameter joined: more is sent next, or the end, and may leave together with this.
+    private func push(joined: Bool = false) {
         guard output.readableBytes > 0 else { return }
         let written = output
         output = ByteBuffer()
@@ -241,7 +298,7 @@ public final class StreamConnection {
         // The channel closes its socket on this loop, and says so from then on.
         if let socket, channel.isActive, !hasLeftovers {
             // What is wrong with the socket the channel finds out, and tells.
-            sent = written.withUnsafeReadableBytes { Sockets.sendNow($0, over: socket, more: isLast) } ?? 0
+            sent = written.withUnsafeReadableBytes { Sockets.sendNow($0, over: socket, more: joined) } ?? 0
         }
         if sent < written.readableBytes { leave(written.getSlice(at: written.readerIndex + sent, length: written.readableBytes - sent)) }
     }
@@ -282,7 +339,7 @@ public final class StreamConnection {
 
     /// Closes after what was written is sent.
     public func close() {
-        push(isLast: true)
+        push(joined: true)
         // Without TLS, which has last words of its own, most have nothing left to wait for.
         if !isTLSActive, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
         let channel = channel
@@ -344,6 +401,16 @@ public final class StreamConnection {
     fileprivate func didHandshake() { isTLSActive = true }
 
     fileprivate func didBecomeWritable() { wake() }
+
+    private func didSendFile(_ result: Result<Void, any Error>) {
+        switch result {
+        case .success: fileSending = .sent
+        // EIO, and what a file system says that cannot do this: EINVAL, ENOSYS, EOPNOTSUPP. No stream socket gives any of them.
+        case .failure(let error as IOError) where [5, 22, 38, 95].contains(error.errnoCode): fileSending = .unreadable(error.description)
+        case .failure: fileSending = .failed
+        }
+        wake()
+    }
 
     fileprivate func didEnd(_ reason: String?) {
         if failure == nil { failure = reason }

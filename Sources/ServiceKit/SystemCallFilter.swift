@@ -134,7 +134,8 @@ struct SystemCallFilter {
         "timerfd_settime",
         "timerfd_settime64", "timerfd_gettime", "poll", "ppoll", "ppoll_time64", "select", "_newselect", "pselect6", "pselect6_time64",
         // Sockets that are open
-        "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg",
+        "accept", "accept4", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendfile", "sendfile64",
+        "sendto", "recvfrom", "sendmsg", "recvmsg",
         "sendmmsg",
         "recvmmsg", "recvmmsg_time64", "shutdown",
         // Facts

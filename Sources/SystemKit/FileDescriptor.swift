@@ -102,6 +102,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
         return bytes
     }
 
+    /// Reads into memory of the caller's at an offset, without moving the position; 0 means at or beyond the end of file.
+    public func pread(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int {
+        try checked(systemCall { Glibc.pread(rawValue, buffer.baseAddress, buffer.count, Int(offset)) }, "pread", name)
+    }
+
     // MARK: Writing
 
     /// One write(2), which may be partial on a pipe or socket; returns the count.

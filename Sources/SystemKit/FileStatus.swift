@@ -94,6 +94,11 @@ extension FileDescriptor {
         try checked(times.withUnsafeBufferPointer { buffer in systemCall { Int(futimens(rawValue, buffer.baseAddress)) } }, "utimens", name)
     }
 
+    /// Whether reads and writes pass by the kernel's cache (O_DIRECT): EINVAL where the file system has no such thing.
+    public func setDirect(_ on: Bool) throws(SystemError) {
+        try checked(shimCall { Int(csk_set_direct(rawValue, on ? 1 : 0)) }, "fcntl", name)
+    }
+
     /// Whether reads and writes return EAGAIN rather than wait.
     public func setNonBlocking(_ on: Bool) throws(SystemError) {
         try checked(shimCall { Int(csk_set_nonblocking(rawValue, on ? 1 : 0)) }, "fcntl", name)

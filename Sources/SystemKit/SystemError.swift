@@ -40,6 +40,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public static func locked(_ object: String) -> SystemError {
         SystemError(errno: EAGAIN, operation: "set exclusive lock", object: object)
     }
+    /// EINVAL: not in this way, or not with this.
+    public var isInvalid: Bool { errno == EINVAL }
     /// EPIPE: nobody reads any more.
     public var isBrokenPipe: Bool { errno == EPIPE }
     /// ENOSPC or EDQUOT: no room on the file system.

@@ -5,6 +5,7 @@ import MailIPC
 import MailModel
 import SMTPProtocol
 import ServiceKit
+import SystemKit
 import Testing
 
 @testable import SMTPClient
@@ -98,6 +99,75 @@ import Testing
         #expect(reply.outcomes.map(\.status) == [EnhancedStatusCode(4, 3, 0)])
         #expect(world.messages.isEmpty)
         #expect(world.closed.contains("10.0.0.1 aborted"))
+    }
+
+    // MARK: files
+
+    /// More than is read at a time.
+    static let large = String(repeating: "0123456789abcdef\r\n", count: 8000)
+
+    static func deliver(
+        _ world: ScriptedWorld, _ content: String, facts: ContentFacts = [], length: Int? = nil
+    ) async throws -> DeliveryReply {
+        let file = try SealedMemory.make("queue file", Array("header:".utf8) + Array(content.utf8) + Array("end".utf8))
+        let envelope = Envelope(sender: .null, recipients: [EnvelopeRecipient(MailAddress("r@example"))], origin: .notification, arrival: 0)
+        let length = UInt64(length ?? content.utf8.count)
+        var request = DeliveryRequestForTest.make(envelope, nextHop: "[10.0.0.1]", length: length)
+        request.contentFacts = facts
+        let reply = await world.agent.deliver(request, .file(descriptor: file.rawValue, offset: 7, length: length))
+        _ = consume file
+        return reply
+    }
+
+    @Test(arguments: ["", "and no end", "and a CR\r"]) func largeContentIsNotReadWhereNothingIsToBeDone(_ end: String) async throws {
+        let world = Self.world(HostScript(ehlo: "250 mx"))
+        let content = Self.large + end
+        let reply = try await Self.deliver(world, content, facts: end.isEmpty ? [] : [.unterminated])
+        #expect(reply.outcomes.map(\.action) == [.relayedWithoutDSN])
+        #expect(world.messages.map(\.content) == [content + (end.isEmpty ? "" : "\r\n")])
+        #expect(world.fileParts == [7..<(7 + content.utf8.count)])
+    }
+
+    @Test func otherContentIsRead() async throws {
+        let content = ".\r\n" + Self.large
+        let dots = Self.world(HostScript(ehlo: "250 mx"))
+        _ = try await Self.deliver(dots, content, facts: [.leadingDots])
+        #expect(dots.messages.map(\.content) == ["." + content])
+        let encrypted = Self.world(HostScript(ehlo: Self.tls))
+        encrypted.parameters.tls = .may
+        _ = try await Self.deliver(encrypted, Self.large)
+        #expect(encrypted.messages.map(\.content) == [Self.large])
+        let small = Self.world(HostScript())
+        _ = try await Self.deliver(small, "Subject: x\r\n\r\n")
+        #expect(small.messages.map(\.content) == ["Subject: x\r\n\r\n"])
+        #expect([dots, encrypted, small].allSatisfy { $0.fileParts.isEmpty })
+    }
+
+    @Test func aFileThatIsTooShortIsCutOff() async throws {
+        let world = Self.world(HostScript(ehlo: "250 mx"))
+        let reply = try await Self.deliver(world, Self.large, length: Self.large.utf8.count + 4)
+        #expect(reply.outcomes.map(\.status) == [EnhancedStatusCode(4, 3, 0)])
+        #expect(world.messages.isEmpty && world.fileParts.isEmpty && world.closed.contains("10.0.0.1 aborted"))
+    }
+
+    @Test func aHostThatIsLostWhileItTakesAFile() async throws {
+        let world = Self.world(HostScript(ehlo: "250 mx"))
+        world.fileFailure = .closed("reset")
+        let reply = try await Self.deliver(world, Self.large)
+        #expect(
+            reply.outcomes.map(describe) == [
+                "deferred 4.4.2 10.0.0.1[10.0.0.1]:25 (lost connection with 10.0.0.1[10.0.0.1] while sending message body)"
+            ])
+        #expect(world.messages.isEmpty && world.closed.contains("10.0.0.1 aborted"))
+    }
+
+    @Test func aFileThatCannotBeReadAnyMoreIsCutOff() async throws {
+        let world = Self.world(HostScript(ehlo: "250 mx"))
+        world.fileFailure = .unreadable("Input/output error")
+        let reply = try await Self.deliver(world, Self.large)
+        #expect(reply.outcomes.map(\.status) == [EnhancedStatusCode(4, 3, 0)])
+        #expect(reply.outcomes.map(\.reason) == ["local data error while talking to 10.0.0.1[10.0.0.1]"])
+        #expect(world.messages.isEmpty && world.closed.contains("10.0.0.1 aborted"))
     }
 
     // MARK: TLS

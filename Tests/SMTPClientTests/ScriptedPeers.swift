@@ -7,6 +7,7 @@ import NIOCore
 import SMTPProtocol
 import ServiceKit
 import Synchronization
+import SystemKit
 import TLS
 
 @testable import SMTPClient
@@ -100,7 +101,7 @@ final class ScriptedPeer: PeerConnection {
 
     private func firstRange(of needle: [UInt8], in bytes: [UInt8]) -> Int? {
         guard bytes.count >= needle.count else { return nil }
-        return (0...(bytes.count - needle.count)).first { Array(bytes[$0..<($0 + needle.count)]) == needle }
+        return (0...(bytes.count - needle.count)).first { bytes[$0] == needle[0] && bytes[$0...].starts(with: needle) }
     }
 
     private func answer(_ verb: String) {
@@ -112,6 +113,17 @@ final class ScriptedPeer: PeerConnection {
         outgoing += Array((first + "\r\n").utf8)
     }
 
+    func write(_ bytes: ByteBuffer) { write(Array(bytes.readableBytesView)) }
+    var sendsFiles: Bool { world.sendsFiles && !tls }
+    func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
+        world.fileParts.append(offset..<(offset + count))
+        if let failure = world.fileFailure { throw failure }
+        do throws(SystemError) {
+            write(try FileDescriptor.borrowing(file) { file throws(SystemError) in try file.pread(upTo: count, at: Int64(offset)) })
+        } catch {
+            throw .closed("\(error)")
+        }
+    }
     func flush(deadline: NIODeadline) async throws(ConnectionError) {}
     func flushNow() {}
     func read(deadline: NIODeadline) async throws(ConnectionError) -> [UInt8]? {
@@ -140,6 +152,10 @@ final class ScriptedWorld: PeerConnector {
     var dialogue: [String] = []
     var messages: [(host: String, content: String)] = []
     var closed: [String] = []
+    var sendsFiles = true
+    /// What hosts took as parts of files, or what becomes of that.
+    var fileParts: [Range<Int>] = []
+    var fileFailure: ConnectionError?
     var dns = TableOfNames()
     let log = ListLog()
     var parameters: ClientParameters

@@ -37,6 +37,47 @@ import Testing
         for step in [1, 2, 1000] { #expect(Self.encode(text, facts, limit: limit, step: step) == expected) }
     }
 
+    /// RFC 5321 section 4.5.2 in plain words: lines end with CRLF whatever ended them, other CRs are blanks, a dot in front is doubled.
+    static func onTheWire(_ content: [UInt8]) -> [UInt8] {
+        var lines: [[UInt8]] = [[]]
+        var index = 0
+        while index < content.count {
+            if content[index] == 13, index + 1 < content.count, content[index + 1] == 10 { index += 1 }
+            if content[index] == 10 { lines.append([]) } else { lines[lines.count - 1].append(content[index] == 13 ? 32 : content[index]) }
+            index += 1
+        }
+        if lines.last == [] { lines.removeLast() }
+        return lines.flatMap { ($0.first == UInt8(ascii: ".") ? [UInt8(ascii: ".")] : []) + $0 + [13, 10] } + [UInt8(ascii: "."), 13, 10]
+    }
+
+    @Test func anyContentInAnyPieces() {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = Fixed(state: seed)
+        let parts: [[UInt8]] = [
+            [13], [10], [13, 10], [13, 10], [46], [13, 10, 46], [13, 10, 46, 13, 10], [10, 46, 10], [0], [0x8D, 0x8A],
+        ]
+        for round in 0..<3000 {
+            var content: [UInt8] = []
+            for _ in 0..<Int.random(in: 0...30, using: &random) {
+                if Bool.random(using: &random) {
+                    content += parts.randomElement(using: &random) ?? []
+                } else {
+                    content += Array(
+                        repeating: UInt8.random(in: 0...255, using: &random), count: Int.random(in: 0...70, using: &random))
+                }
+            }
+            var encoder = ClientContentEncoder(facts: [.leadingDots, .binary])
+            var out: [UInt8] = []
+            var rest = content[...]
+            while !rest.isEmpty {
+                let piece = Array(rest.prefix(Int.random(in: 0...max(3, rest.count), using: &random)))
+                piece.withUnsafeBytes { encoder.encode($0, into: &out) }
+                rest = rest.dropFirst(piece.count)
+            }
+            #expect(out + encoder.finish() == Self.onTheWire(content), "seed \(seed), round \(round), content \(content)")
+        }
+    }
+
     @Test func onlyWhatNeedsItIsLookedAt() {
         #expect(ClientContentEncoder(facts: []).isPassthrough)
         #expect(ClientContentEncoder(facts: [.eightBitBody, .eightBitHeader, .unterminated]).isPassthrough)
@@ -133,7 +174,8 @@ import Testing
         var state: UInt64
         mutating func next() -> UInt64 {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state
+            // The low bits of such a generator repeat themselves soon.
+            return state ^ (state >> 32)
         }
     }
 
