@@ -45,7 +45,7 @@ def numbers(text):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--messages", type=int, default=4000, help="small messages in a run")
-    parser.add_argument("--big-messages", type=int, default=100, help="messages of 1 MB in a run")
+    parser.add_argument("--big-messages", type=int, default=300, help="messages of 1 MB in a run")
     parser.add_argument("--latency-messages", type=int, default=1000, help="messages at 100 a second")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=20, help="parallel sessions of small messages")
