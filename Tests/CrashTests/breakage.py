@@ -13,18 +13,19 @@ from harness import BIN
 
 PROGRAMS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "resolver", "postdrop", "postqueue", "sendmail", "martlet"]
 
+WRITE, PWRITE = r"/^(writev?|send(to|msg|file))$", r"/^pwrite(64|v)$"
 # The calls that change the queue or the mailboxes, or tell of it, with the highest number worth a try in a process's life. Where a name is
-# a pattern strace counts all that match as one: rename and renameat, unlink and unlinkat, write and writev.
+# a pattern strace counts all that match as one: rename and renameat, unlink and unlinkat, all that puts bytes into a file or a socket.
 CALLS = {
-    "cleanup": {"flock": 8, "pwrite64": 20, "ftruncate": 2, "sync_file_range": 2, "fdatasync": 16, "io_submit": 8, "io_getevents": 8, "fsync": 12, "/^unlink": 2, "/^rename": 1, "/^writev?$": 12},
+    "cleanup": {"flock": 8, PWRITE: 24, "ftruncate": 2, "sync_file_range": 2, "fdatasync": 16, "io_submit": 8, "io_getevents": 8, "fsync": 12, "/^unlink": 2, "/^rename": 1, WRITE: 12},
     # The syncs are those of the recovery of commit logs.
-    "qmgr": {"pwrite64": 8, "flock": 3, "fdatasync": 2, "io_submit": 1, "fsync": 4, "utimensat": 4, "/^rename": 4, "/^unlink": 6, "/^writev?$": 16, "sendmsg": 8},
-    "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, "/^writev?$": 16},
-    "pickup": {"pread64": 8, "/^unlink": 3, "/^writev?$": 8},
-    "local": {"fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, "/^writev?$": 12},
-    "smtp": {"pread64": 3, "connect": 2, "/^writev?$": 20},
+    "qmgr": {PWRITE: 8, "flock": 3, "fdatasync": 2, "io_submit": 1, "fsync": 4, "utimensat": 4, "/^rename": 4, "/^unlink": 6, WRITE: 24},
+    "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, WRITE: 16},
+    "pickup": {"pread64": 8, "/^unlink": 3, WRITE: 8},
+    "local": {"fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, WRITE: 12},
+    "smtp": {"pread64": 3, "connect": 2, WRITE: 20},
     # Says 250.
-    "smtpd": {"/^writev?$": 20},
+    "smtpd": {WRITE: 20},
     "postdrop": {"write": 3, "fchmod": 1, "fdatasync": 1, "/^rename": 1, "fsync": 1, "connect": 1},
 }
 # Calls that can fail for want of a descriptor. Most of the first ones are those of the start, which may fail, too.
@@ -45,7 +46,7 @@ exec {program} "$@"
 
 def label(call):
     """The name of a call for people."""
-    return call.strip("/^$").replace("writev?", "write or writev")
+    return {WRITE: "write, writev or send", PWRITE: "pwrite or pwritev"}.get(call, call.strip("/^$"))
 
 
 class Breakage:
