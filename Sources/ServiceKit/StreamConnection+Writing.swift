@@ -45,9 +45,13 @@ extension StreamConnection {
     /// - Parameter patience: within which a good piece (``leastProgress``) must go, again and again.
     public func send(file: Int32, from offset: Int, count: Int, patience: TimeAmount) async throws(ConnectionError) {
         let handle: NIOFileHandle
+        let own: Int32
         do throws(SystemError) {
             // One of its own, because the caller's may be closed before the last write is given up.
-            let own = try FileDescriptor.borrowing(file) { file throws(SystemError) in try file.duplicate().release() }
+            own = try FileDescriptor.borrowing(file) { file throws(SystemError) in
+                guard try file.status().size >= Int64(offset + count) else { throw StreamConnection.tooShort }
+                return try file.duplicate().release()
+            }
             handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: own)
         } catch {
             abort()
@@ -65,7 +69,20 @@ extension StreamConnection {
         do throws(ConnectionError) {
             while fileSending == .underWay && !ended {
                 let goal = max(unsentBytes - StreamConnection.leastProgress, 0)
-                try await wait(until: .now() + patience) { self.fileSending == .underWay && !self.ended && self.unsentBytes > goal }
+                let deadline = NIODeadline.now() + patience
+                while fileSending == .underWay && !ended && unsentBytes > goal {
+                    do throws(ConnectionError) {
+                        try await wait(until: min(deadline, .now() + StreamConnection.lookInterval)) {
+                            self.fileSending == .underWay && !self.ended && self.unsentBytes > goal
+                        }
+                    } catch {
+                        guard case .timedOut = error else { throw error }
+                        // While it is under way its own descriptor is open. One that has become shorter NIO would try to send again and again.
+                        let size = try? FileDescriptor.borrowing(own) { file throws(SystemError) in try file.status().size }
+                        if (size ?? 0) < Int64(offset + count) { throw .unreadable(StreamConnection.tooShort.reason) }
+                        if deadline <= .now() { throw error }
+                    }
+                }
             }
             switch fileSending {
             case .sent: return
@@ -79,7 +96,11 @@ extension StreamConnection {
     }
 
     /// Octets of a file that must go while somebody waits for them.
-    private static let leastProgress = 131_072
+    private static let leastProgress = 16_384
+    /// How often a file that does not go is looked at.
+    private static let lookInterval = TimeAmount.seconds(1)
+    /// EIO stands for a file that is shorter than its own header says.
+    private static var tooShort: SystemError { SystemError(errno: 5, operation: "send", object: "the file") }
 
     private var unsentBytes: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)).flatMap { $0 } ?? 0 }
 
@@ -144,7 +165,8 @@ extension StreamConnection {
 
     /// Closes after what was written is sent.
     public func close() {
-        push(joined: true)
+        // Where the peer has sent more than was read the kernel answers the end with a reset, and drops what has not left yet.
+        push(joined: received.readableBytes == 0 && !isPaused)
         // Without TLS, which has last words of its own, most have nothing left to wait for.
         if !isTLSActive, (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { return abort() }
         let channel = channel

@@ -23,13 +23,13 @@ public final class StreamConnection {
     var hasLeftovers = false
     /// Called when the kernel has taken the leftovers.
     var onDrained: (() -> Void)?
-    private var received = ByteBuffer()
+    private(set) var received = ByteBuffer()
     /// The task that waits for something to happen here; it looks itself whether that is what it waits for.
     private var waiter: UnsafeContinuation<Void, Never>?
     private(set) var isTLSActive = false
     private(set) var ended = false
     private(set) var failure: String?
-    private var isPaused = false
+    private(set) var isPaused = false
     private let timer: DeadlineTimer
     private var isExpired = false
     /// What became of the part of a file that was given last.

@@ -63,6 +63,33 @@ import Testing
         _ = SystemKit.FileDescriptor(owning: far)
     }
 
+    /// Damage of the file system, for which the peer is not to be blamed.
+    @Test(arguments: [true, false]) func aFileThatIsTooShortIsNoFaultOfThePeer(fromTheStart: Bool) async throws {
+        let (connection, far) = try await Self.connection()
+        let path = "/tmp/martlet-file-sending-test-\(UInt64.random(in: 0..<UInt64.max))"
+        let file = try SystemKit.FileDescriptor.open(path, [.readWrite, .create, .exclusive])
+        try Files.unlink(path)
+        try file.writeAll(fromTheStart ? Array(Self.content.prefix(600_000)) : Self.content)
+        let raw = file.rawValue
+        let sending = Task { @ServiceActor () -> ConnectionError? in
+            do throws(ConnectionError) {
+                try await connection.send(file: raw, from: 0, count: 700_000, patience: .milliseconds(10))
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if !fromTheStart {
+            // What the socket holds has gone.
+            _ = try await Self.receive(far) { $0.count > 0 }
+            try file.truncate(to: 100)
+        }
+        let error = await sending.value
+        guard case .unreadable = error else { return #expect(Bool(false), "\(error.map { "\($0)" } ?? "sent")") }
+        _ = consume file
+        _ = SystemKit.FileDescriptor(owning: far)
+    }
+
     @Test func whoClosesEndsIt() async throws {
         let (connection, far) = try await Self.connection()
         let file = try SealedMemory.make("content", Self.content)
