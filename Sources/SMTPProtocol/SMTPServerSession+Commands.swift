@@ -185,8 +185,11 @@ extension SMTPServerSession {
 
     /// Recipients in the commands that the client has sent already behind this one, so that they can be looked up together. A guess: what becomes of
     /// the commands is decided when it is their turn.
+    ///
+    /// Half as many after each error: nobody remembers a refusal, so that a client that guesses names would have all of them looked up again and again.
     public func upcomingRecipients(limit: Int) -> [MailAddress] {
         guard let transaction, policy.commandFilter == nil else { return [] }
+        let limit = limit >> min(errorCount, 62)
         var found: [MailAddress] = []
         var rest = input[position...]
         while found.count < limit, let end = rest.firstIndex(of: 0x0A) {

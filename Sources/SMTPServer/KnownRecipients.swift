@@ -1,6 +1,6 @@
 // Recipients, and domains without a list of recipients, that cleanup called known a moment ago, so that a run of messages asks once.
 //
-// Postfix keeps 100 answers too, for the life of a process (smtpd_resolve.c). Here they are good for a second, and only acceptance is kept: who
+// Postfix keeps 100 answers, for the life of a process (smtpd_resolve.c). Here they are good for a second, and only acceptance is kept: who
 // was made a user just now is not to be turned away for what was true before. Who was removed is accepted for a second longer, and bounces.
 // Security: clients choose the addresses; at most ``limit`` are kept.
 

@@ -275,6 +275,18 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(driver.run().split(separator: "\r\n").filter { $0 == "250 2.1.5 Ok" }.count == accepted, "nothing was taken")
     }
 
+    @Test func whoGuessesHasLittleLookedUpBeforehand() {
+        var driver = driver()
+        _ = driver.run(bytes("MAIL FROM:<a@b>\r\n"))
+        driver.session.receive(bytes((0..<8).map { "RCPT TO:<u\($0)@e>\r\n" }.joined()))
+        var seen: [Int] = []
+        while case .checkRecipient = driver.session.next() {
+            seen.append(driver.session.upcomingRecipients(limit: 4).count)
+            driver.session.answer(SMTPReply(550, EnhancedStatusCode(5, 1, 1), "User unknown"))
+        }
+        #expect(seen == [4, 2, 1, 0, 0, 0, 0, 0])
+    }
+
     @Test func heloRequired() {
         var driver = driver { $0.isHeloRequired = true }
         #expect(driver.run(bytes("MAIL FROM:<a@b>\r\n")) == "503 5.5.1 Error: send HELO/EHLO first\r\n")
