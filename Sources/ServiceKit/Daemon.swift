@@ -63,6 +63,7 @@ public enum Daemon {
         start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
     ) -> Never {
         SignalWait.ignore(.pipe)
+        Allocator.keepFreed(2 << 20)
         let handled: [Signal] = [.terminate, .interrupt, .hangUp]
         SignalWait.block(handled)
         let context = ServiceContext.start(program: program, arguments: arguments)
