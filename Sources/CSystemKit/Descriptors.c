@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 #include <unistd.h>
 
 const int csk_path_flag = O_PATH;
@@ -149,6 +151,8 @@ int csk_accept_from(int listener, void *address, unsigned *length) {
     return fd < 0 ? -errno : fd;
 }
 
+int csk_reserve(int fd, int64_t length) { return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length) < 0 ? -errno : 0; }
+
 int csk_memory_file(const char *name) {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     return fd < 0 ? -errno : fd;
@@ -176,6 +180,9 @@ int csk_window_map(int fd, size_t size, void **memory) {
     int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || fstat(fd, &status) < 0) return -errno;
     if (!(seals & F_SEAL_SHRINK) || status.st_size < (off_t)size) return -EINVAL;
+    struct statfs kind;
+    if (fstatfs(fd, &kind) < 0) return -errno;
+    if (kind.f_type == HUGETLBFS_MAGIC) return -EINVAL;   // its pages may run out, and who touches them then dies
     *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return *memory == MAP_FAILED ? -errno : 0;
 }

@@ -31,6 +31,10 @@ final class CleanupService {
     private let sizeLimit: Int
     private let patience: TimeAmount
     private let unique: UInt64
+    /// For content of large messages that is written when they are committed.
+    private let room = ContentRoom(bytes: CleanupService.roomSize)
+    /// Some 28 of them.
+    nonisolated static let roomSize = 32 << 20
     /// The time in the last id. Ids of one process never repeat, also when the clock is set back: a file that went on to `deferred` or `hold`
     /// is out of sight of O_EXCL, and a rename would put a namesake in its place.
     private var lastTime: Int64 = 0
@@ -106,7 +110,8 @@ final class CleanupService {
         lastTime = max(now, lastTime + 1)
         // smtpd may be taken over, and every program after this one calculates with this time.
         envelope.arrival = min(max(envelope.arrival, 0), now)
-        let writer = QueueFileWriter(in: directories.path(directory), envelope: envelope, now: lastTime, unique: unique)
+        let writer = QueueFileWriter(in: directories.path(directory), envelope: envelope, now: lastTime, unique: unique, room: room)
+        defer { writer.leaveRoom() }
         let seconds = now / 1_000_000
         let offset = SystemClock.localOffset(at: seconds)
         let date = RFC5322Date(seconds: seconds, offset: offset).text(zoneName: offset == 0 ? "UTC" : nil)
@@ -196,7 +201,7 @@ final class CleanupService {
 /// The program.
 public enum CleanupProgram {
     public static func main() -> Never {
-        Daemon.run("cleanup", listening: .programs) { context in
+        Daemon.run("cleanup", listening: .programs, keepsFreed: CleanupService.roomSize) { context in
             // smtpd alone is another user. Who merely has the group of public/ may not write envelopes here (DESIGN.md, section 1).
             let network = try UserDatabase.user(named: context.configuration[Parameters.networkOwner])
             let router = AddressRouter(configuration: context.configuration, warn: { context.log.warning($0) })

@@ -1,8 +1,9 @@
 // Writes one queue file. Only `cleanup` uses it (and `postdrop`, for maildrop, in the same format).
 //
-// What is small stays in memory: it may become durable in a commit log and never be a file. What grows larger becomes a file at once, which is locked
-// from its creation on, so that a scan can tell a file that is being written from one whose writer died. Nothing here syncs: QueueCommit does, for
-// many files at a time.
+// What is small stays in memory: it may become durable in a commit log and never be a file. What grows larger becomes a file, which is locked
+// from its creation on, so that a scan can tell a file that is being written from one whose writer died: at once, or, as far as there is room for its
+// content in memory (ContentRoom), when it is whole. Then its length is known, and the thread that commits writes it, beside the one that takes
+// content. Nothing here syncs: QueueCommit does, for many files at a time.
 
 public import MailModel
 public import SystemKit
@@ -21,11 +22,18 @@ public final class QueueFileWriter {
     /// What follows ``pending``.
     private var pieces: [ArraySlice<UInt8>] = []
     private var piecesCount = 0
+    /// What follows ``pieces``: small, and so gathered.
+    private var tail: [UInt8] = []
     private var written: UInt64 = 0
     private var contentLength: UInt64 = 0
     private var contentChecksum = CRC32C()
     private var isDone = false
     private static let flushSize = 256 << 10
+    /// The same where there is room in memory: what most large messages are not longer than.
+    private static let roomySize = 1152 << 10
+    private let room: ContentRoom?
+    /// What this message has of it.
+    private var taken = 0
     /// A piece of this size is written from where it is, in place of being copied into ``pending``.
     private static let largeSize = 16 << 10
     /// A larger file is not kept in memory for a commit log: to write its content twice would cost more than its own sync.
@@ -36,7 +44,9 @@ public final class QueueFileWriter {
     /// - Parameters:
     ///   - now: microseconds since 1970; the id begins with it. Differs for each message of a process.
     ///   - unique: differs between processes that create files at the same time.
-    public init(in directory: String, envelope: Envelope, now: Int64, unique: UInt64) {
+    ///   - room: for content that waits in memory for its commit; without it, ``finish(contentFacts:)`` leaves nothing to be written.
+    public init(in directory: String, envelope: Envelope, now: Int64, unique: UInt64, room: ContentRoom? = nil) {
+        self.room = room
         id = QueueID(microseconds: now, unique: unique)
         path = "\(directory)/\(id.text)"
         self.envelope = QueueFileWriter.encode(envelope)
@@ -52,6 +62,13 @@ public final class QueueFileWriter {
             try? Files.unlink(path)
             _ = FileDescriptor(owning: descriptor)
         }
+        leaveRoom()
+    }
+
+    /// Nothing of it is in memory any more: the file was committed, or given up.
+    public func leaveRoom() {
+        room?.giveBack(taken)
+        taken = 0
     }
 
     /// The envelope section: the head with its length, then state byte, length and record of each recipient.
@@ -76,13 +93,23 @@ public final class QueueFileWriter {
         contentChecksum.update(bytes)
         let isLarge = bytes.count >= QueueFileWriter.largeSize && !(isKept && pending.count + bytes.count <= QueueFileWriter.keptSize)
         if isLarge {
+            endTail()
             pieces.append(bytes)
             piecesCount += bytes.count
-        } else {
-            gatherPieces()
+        } else if pieces.isEmpty {
             pending.append(contentsOf: bytes)
+        } else {
+            tail.append(contentsOf: bytes)
         }
-        if pending.count + piecesCount >= QueueFileWriter.flushSize { try flush() }
+        let waiting = pending.count + piecesCount + tail.count
+        if waiting >= QueueFileWriter.flushSize && !mayWait(waiting) { try flush() }
+    }
+
+    /// Whether so much may stay in memory.
+    private func mayWait(_ bytes: Int) -> Bool {
+        guard let room, bytes < QueueFileWriter.roomySize else { return false }
+        if taken == 0 && room.take(QueueFileWriter.roomySize) { taken = QueueFileWriter.roomySize }
+        return taken > 0
     }
 
     /// How much content was added.
@@ -91,15 +118,17 @@ public final class QueueFileWriter {
     /// It is all in ``pending``, and may stay in memory.
     private var isKept: Bool { written == 0 && pieces.isEmpty }
 
-    /// What comes next is small: it belongs behind the pieces.
-    private func gatherPieces() {
-        for piece in pieces { pending.append(contentsOf: piece) }
-        pieces = []
-        piecesCount = 0
+    /// What was small, behind the pieces, is one of them.
+    private func endTail() {
+        guard !tail.isEmpty else { return }
+        pieces.append(tail[...])
+        piecesCount += tail.count
+        tail = []
     }
 
     private func flush() throws(SystemError) {
         if descriptor < 0 { descriptor = try QueueFileWriter.create(path) }
+        endTail()
         let (parts, offset) = ([pending[...]] + pieces, Int64(written))
         written += UInt64(pending.count + piecesCount)
         pending = []
@@ -128,15 +157,17 @@ public final class QueueFileWriter {
         end.put(raw: QueueFileHeader.endMagic)
         end.put(contentChecksum.value)
         end.put(header.fileLength)
-        pieces.append(end.bytes[...])
-        piecesCount += end.bytes.count
+        tail += end.bytes
+        endTail()
         var kept: [UInt8]?
         if written == 0 {
             pending.replaceSubrange(0..<QueueFileHeader.size, with: header.encoded)
             if pending.count + piecesCount <= QueueFileWriter.keptSize {
-                gatherPieces()
+                for piece in pieces { pending.append(contentsOf: piece) }
+                (pieces, piecesCount) = ([], 0)
                 kept = pending
             }
+            if kept == nil && taken > 0 { return completed(header, rest: [pending[...]] + pieces) }
             if isHeld || kept == nil { try flush() }
         } else {
             try flush()
@@ -145,6 +176,11 @@ public final class QueueFileWriter {
         isDone = true
         return CompletedQueueFile(
             id: id, path: path, directory: isHeld ? .hold : .incoming, header: header, bytes: kept, descriptor: descriptor)
+    }
+
+    private func completed(_ header: QueueFileHeader, rest: [ArraySlice<UInt8>]) -> CompletedQueueFile {
+        isDone = true
+        return CompletedQueueFile(id: id, path: path, directory: isHeld ? .hold : .incoming, header: header, large: rest)
     }
 }
 
@@ -157,6 +193,8 @@ public struct CompletedQueueFile: Sendable {
     public let header: QueueFileHeader
     /// The whole file, where it is small enough for a commit log.
     public let bytes: [UInt8]?
+    /// The whole file where it is not, and was not made yet.
+    private let large: [ArraySlice<UInt8>]
     /// Open and locked; -1 where no file was made. Whoever holds this value closes it, once.
     public private(set) var descriptor: Int32
 
@@ -167,16 +205,33 @@ public struct CompletedQueueFile: Sendable {
         self.header = header
         self.bytes = bytes
         self.descriptor = descriptor
+        large = []
+    }
+
+    init(id: QueueID, path: String, directory: QueueDirectory, header: QueueFileHeader, large: [ArraySlice<UInt8>]) {
+        self.id = id
+        self.path = path
+        self.directory = directory
+        self.header = header
+        self.large = large
+        bytes = nil
+        descriptor = -1
     }
 
     public var isFile: Bool { descriptor >= 0 }
 
     /// Makes the file, if there is none, and locks it. Not synced.
     public mutating func makeFile() throws(SystemError) {
-        guard descriptor < 0, let bytes else { return }
+        guard descriptor < 0, bytes != nil || !large.isEmpty else { return }
         let file = FileDescriptor(owning: try QueueFileWriter.create(path))
         do throws(SystemError) {
-            try file.pwriteAll(bytes, at: 0)
+            if let bytes {
+                try file.pwriteAll(bytes, at: 0)
+            } else {
+                // Room that is found for the whole is found at once; else ext4 accounts for each block that it may need later.
+                file.reserve(Int64(header.fileLength))
+                try file.pwriteAll(large, at: 0)
+            }
         } catch {
             try? Files.unlink(path)
             throw error

@@ -54,16 +54,17 @@ public enum Daemon {
     /// The whole life of a daemon.
     ///
     /// - Parameters:
+    ///   - keepsFreed: bytes of freed memory that it keeps while it works (``Allocator``).
     ///   - preJail: opens what needs names or rights: tables, keys, sockets.
     ///   - start: builds the handler on the event loop.
     public static func run<State: Sendable>(
         _ program: String, listening: Listening, identity: Identity = .mailOwner,
-        arguments: [String] = Array(CommandLine.arguments.dropFirst()),
+        arguments: [String] = Array(CommandLine.arguments.dropFirst()), keepsFreed: Int = 2 << 20,
         preJail: (ServiceContext) throws -> State,
         start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
     ) -> Never {
         SignalWait.ignore(.pipe)
-        Allocator.keepFreed(2 << 20)
+        Allocator.keepFreed(keepsFreed)
         let handled: [Signal] = [.terminate, .interrupt, .hangUp]
         SignalWait.block(handled)
         let context = ServiceContext.start(program: program, arguments: arguments)

@@ -7,8 +7,8 @@ import CSystemKit
 
 /// Settings of malloc(3) for the whole process.
 public enum Allocator {
-    /// Keeps so many freed bytes, at most, at the end of each arena for what comes next, and takes blocks of up to a quarter of that from there.
+    /// Keeps so many freed bytes, at most, at the end of each arena for what comes next, and takes blocks of up to 512 KB from there.
     ///
-    /// - Parameter bytes: up to 32 MB. To be called before there are threads.
-    public static func keepFreed(_ bytes: Int) { csk_keep_free_memory(Int32(clamping: bytes), Int32(clamping: bytes / 4)) }
+    /// - Parameter bytes: below the size of an arena's heap (64 MB). To be called before there are threads.
+    public static func keepFreed(_ bytes: Int) { csk_keep_free_memory(Int32(clamping: bytes), 512 << 10) }
 }

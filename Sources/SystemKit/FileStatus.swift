@@ -78,6 +78,9 @@ extension FileDescriptor {
         return true
     }
 
+    /// Has the file system find room for so many bytes from the start, without the file becoming longer. What it does not have it finds later, or not.
+    public func reserve(_ bytes: Int64) { _ = csk_reserve(rawValue, bytes) }
+
     public func truncate(to size: Int64) throws(SystemError) {
         try checked(systemCall { Int(ftruncate(rawValue, Int(size))) }, "truncate", name)
     }

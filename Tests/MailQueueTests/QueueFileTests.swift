@@ -140,27 +140,74 @@ private func write(_ content: [UInt8], recipients: Int = 3, unique: UInt64 = 7, 
     /// Small pieces are gathered, large ones written from where they are: the file is the same.
     @Test(arguments: [
         [70_000], [10, 70_000, 10], [16_384, 16_384, 16_384, 16_384, 1], [65_000], [300_000, 1, 1, 300_000],
-        [1, 20_000, 3, 50_000, 5, 270_000],
+        [1, 20_000, 3, 50_000, 5, 270_000], Array(repeating: 65_536, count: 20) + [7], [600_000, 1, 600_000, 2, 600_000, 3],
     ])
     func howContentIsCutDoesNotMatter(sizes: [Int]) throws {
         let scratch = try ScratchDirectory()
         let content = (0..<sizes.reduce(0, +)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 1000) }
-        func written(_ sizes: [Int], _ unique: UInt64) throws -> [UInt8] {
-            let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: unique)
+        func written(_ sizes: [Int], _ unique: UInt64, _ room: ContentRoom? = nil) throws -> [UInt8] {
+            let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: unique, room: room)
             var rest = content[...]
             for size in sizes {
                 try writer.append(rest.prefix(size))
                 rest = rest.dropFirst(size)
             }
             var file = try writer.finish(contentFacts: [])
-            #expect((file.bytes == nil) == file.isFile, "what is not kept is a file")
+            #expect(room != nil || (file.bytes == nil) == file.isFile, "what is not kept is a file")
             try file.makeFile()
             file.close()
             return try Files.contents(of: file.path)
         }
         let whole = try written(sizes, 1)
+        for (unique, room) in [0, 1 << 20, 2 << 20].enumerated() {
+            #expect(try whole == written(sizes, UInt64(10 + unique), ContentRoom(bytes: room)))
+        }
         #expect(try whole == written(Array(repeating: 7000, count: content.count / 7000 + 1), 2))
         #expect(whole.dropFirst(whole.count - content.count - QueueFileHeader.endSize).dropLast(QueueFileHeader.endSize) == content[...])
+    }
+
+    /// What waits for its commit in memory is no file before, and no more of it than there is room for.
+    @Test func contentWaitsWhereThereIsRoomForIt() throws {
+        let scratch = try ScratchDirectory()
+        let room = ContentRoom(bytes: 3 << 20)
+        func message(_ size: Int, _ unique: UInt64) throws -> QueueFileWriter {
+            let writer = QueueFileWriter(in: scratch.path, envelope: sampleEnvelope(), now: 1, unique: unique, room: room)
+            for _ in 0..<(size / 50_000) { try writer.append([UInt8](repeating: 65, count: 50_000)) }
+            return writer
+        }
+        let (first, second) = (try message(1_000_000, 1), try message(1_000_000, 2))
+        #expect(try Files.directoryEntries(scratch.path) == [])
+        // No room for a third.
+        let third = try message(300_000, 3)
+        #expect(try Files.directoryEntries(scratch.path) == [third.id.text])
+        var file = try first.finish(contentFacts: [])
+        #expect(!file.isFile && file.bytes == nil)
+        try file.makeFile()
+        #expect(file.isFile)
+        #expect(try Files.contents(of: file.path).count == file.header.fileLength)
+        file.close()
+        first.leaveRoom()
+        first.leaveRoom()
+        let fourth = try message(300_000, 4)
+        #expect(try Files.directoryEntries(scratch.path).sorted() == [first.id.text, third.id.text].sorted())
+        // More than may wait, for all the room there is.
+        let fifth = try message(1_300_000, 5)
+        #expect(try Files.directoryEntries(scratch.path).contains(fifth.id.text))
+        second.leaveRoom()
+        let sixth = try message(1_300_000, 6)
+        #expect(try Files.directoryEntries(scratch.path).contains(sixth.id.text))
+        withExtendedLifetime((third, fourth)) {}
+    }
+
+    /// A file that cannot be made is told to who makes it, and nothing is left.
+    @Test func aLargeFileThatCannotBeMadeIsSaid() throws {
+        let scratch = try ScratchDirectory()
+        let room = ContentRoom(bytes: 2 << 20)
+        let writer = QueueFileWriter(in: scratch.path + "/gone", envelope: sampleEnvelope(), now: 1, unique: 1, room: room)
+        try writer.append([UInt8](repeating: 65, count: 900_000))
+        var file = try writer.finish(contentFacts: [])
+        #expect(throws: SystemError.self) { try file.makeFile() }
+        #expect(!file.isFile)
     }
 
     @Test func whatIsSmallBecomesAFileOnlyWhenThatIsWanted() throws {

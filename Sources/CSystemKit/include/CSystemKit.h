@@ -13,6 +13,7 @@ int csk_duplicate_above(int fd, int minimum);            // F_DUPFD_CLOEXEC
 int csk_set_nonblocking(int fd, int on);
 int csk_set_close_on_exec(int fd, int on);
 int csk_set_direct(int fd, int on);                      // O_DIRECT
+int csk_reserve(int fd, int64_t length);                 // fallocate(FALLOC_FL_KEEP_SIZE) from the start
 int csk_start_writeback(int fd);                         // sync_file_range(SYNC_FILE_RANGE_WRITE) of the whole file
 // Starts fdatasync of the first `data_count` and fsync of the others, all at the same time; how many are under way then. The others were done one by
 // one: nothing may be under way before in this thread, and at most CSK_SYNC_LIMIT at a time. Each that ends adds to the eventfd `event`, if there is one.
