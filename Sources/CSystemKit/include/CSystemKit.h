@@ -62,6 +62,9 @@ int csk_no_new_privileges(void);
 // (Inheritance.c).
 int csk_drop_inheritance(void);
 
+// Memory
+void csk_give_memory_back(void);                         // malloc_trim: whole pages that are free, also between others in use
+
 // Identity
 int csk_set_group_ids(uint32_t group);                   // real, effective and saved
 int csk_set_user_ids(uint32_t user);
