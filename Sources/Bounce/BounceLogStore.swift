@@ -159,7 +159,8 @@ struct BounceLogStore: Sendable {
 
     private func isQueued(_ id: QueueID) throws(SystemError) -> Bool {
         // Nearly all that have logs are deferred.
-        for directory in [QueueDirectory.deferred, .incoming, .hold, .corrupt, .deferred] where try Files.exists(directories.path(directory, id)) {
+        for directory in [QueueDirectory.deferred, .incoming, .hold, .corrupt, .deferred]
+        where try Files.exists(directories.path(directory, id)) {
             return true
         }
         return false

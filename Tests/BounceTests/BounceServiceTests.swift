@@ -73,7 +73,9 @@ private final class RecordingPoster: NotificationPosting {
         var header = try file.pread(upTo: 34, at: 0)
         header[8] = 0xFF
         let sum = CRC32C.checksum(header)
-        for offset: Int64 in [0, 2048] { try file.pwriteAll(header + (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }, at: offset) }
+        for offset: Int64 in [0, 2048] {
+            try file.pwriteAll(header + (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }, at: offset)
+        }
         await service.sweep()
         #expect(Set(try store.ids(.defer)) == [alive, logged.id])
         #expect(try logText.contains("cannot look for defer logs without a message"))
