@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -155,4 +156,36 @@ int csk_memory_file(const char *name) {
 
 int csk_seal(int fd) {
     return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
+}
+
+int csk_window_make(const char *name, size_t size) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -errno;
+    // Not ftruncate: a program in a jail is not allowed it, because it has the log open, too.
+    if (lseek(fd, (off_t)size - 1, SEEK_SET) < 0 || write(fd, "", 1) != 1 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        int code = -errno;
+        close(fd);
+        return code ? code : -EIO;
+    }
+    return fd;
+}
+
+int csk_window_map(int fd, size_t size, void **memory) {
+    struct stat status;
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || fstat(fd, &status) < 0) return -errno;
+    if (!(seals & F_SEAL_SHRINK) || status.st_size < (off_t)size) return -EINVAL;
+    *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return *memory == MAP_FAILED ? -errno : 0;
+}
+
+void csk_window_unmap(void *memory, size_t size) { munmap(memory, size); }
+
+int csk_window_is_taken(const void *memory, size_t slot) {
+    return __atomic_load_n((const unsigned char *)memory + slot, __ATOMIC_ACQUIRE) != 0;
+}
+
+void csk_window_mark(void *memory, size_t slot, int taken) {
+    __atomic_store_n((unsigned char *)memory + slot, taken ? 1 : 0, __ATOMIC_RELEASE);
 }

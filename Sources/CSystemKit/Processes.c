@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CSystemKit.h"
 #include <errno.h>
+#include <malloc.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -97,4 +98,9 @@ int64_t csk_raise_open_files(int64_t maximum) {
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -(int64_t)errno;
     }
     return limit.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)limit.rlim_cur;
+}
+
+void csk_keep_free_memory(int trim, int map) {
+    mallopt(M_TRIM_THRESHOLD, trim);
+    mallopt(M_MMAP_THRESHOLD, map);
 }

@@ -70,7 +70,9 @@ public final class BlockingIPCConnection {
     public static func accept(_ socket: consuming FileDescriptor, protocol spoken: IPCProtocol, capacity: Int, timeout: Int)
         -> BlockingIPCConnection?
     {
-        guard let side = IPCPreambleReader.read(from: socket.rawValue, patience: 1000) else { return nil }
+        guard let beside = IPCPreambleReader.read(from: socket.rawValue, patience: 1000) else { return nil }
+        var side: Int32 = -1
+        if case .sideChannel(let descriptor) = beside { side = descriptor } else { beside.close() }
         let connection = BlockingIPCConnection(socket: socket, sideChannel: side, isServer: true, timeout: timeout)
         let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity), concurrency: 1)
         do {

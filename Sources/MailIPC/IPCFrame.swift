@@ -2,8 +2,8 @@
 //
 // A frame is: payload length (4 bytes, little-endian), stream (4), type (1), payload. Streams multiplex a connection: the client numbers the
 // streams it opens 1, 2, 3, ...; stream 0 belongs to the connection. Types below 16 belong to the multiplexer, the others to the protocol
-// spoken. Before its first frame the client sends one byte: `N`, or `S` with a descriptor, its side channel for passing descriptors. A
-// connection that closes before that byte is a wake-up.
+// spoken. Before its first frame the client sends one byte: `N`; `S` with a descriptor, its side channel for passing descriptors; or `W` with the
+// descriptor of memory that it has together with the server, for what is large (SharedWindow). A connection that closes before that byte is a wake-up.
 //
 // Security: the peer is one of our programs, perhaps taken over. Lengths are bounded before memory is taken; a bad frame ends that
 // connection and nothing else (DESIGN.md, section 1.5).
@@ -58,6 +58,7 @@ public struct IPCFrame: Hashable, Sendable {
 public enum IPCPreamble {
     public static let plain = UInt8(ascii: "N")
     public static let withSideChannel = UInt8(ascii: "S")
+    public static let withWindow = UInt8(ascii: "W")
 }
 
 /// Frame types of the multiplexer itself.
@@ -72,6 +73,8 @@ public enum MultiplexerFrame {
     public static let end: UInt8 = 4
     /// Server to client, stream 0: open no more streams here; the connection ends when those that are open are done. (A reload.)
     public static let goAway: UInt8 = 5
+    /// Client to server: a frame of the protocol whose payload is in the window (``WindowFrame``).
+    public static let inWindow: UInt8 = 6
     /// Protocols number their frames from here.
     public static let firstProtocolType: UInt8 = 16
 }
@@ -101,6 +104,30 @@ public struct IPCHello: ByteCodable, Hashable {
         self.init(
             protocolName: try decoder.takeString(limit: 64), version: try decoder.take(UInt16.self),
             capacity: try decoder.take(UInt32.self), concurrency: try decoder.take(UInt32.self))
+    }
+}
+
+/// Where the payload of a frame is that does not travel over the socket. For flow control it counts as if it did.
+public struct WindowFrame: ByteCodable, Hashable {
+    /// The type of the frame.
+    public var type: UInt8
+    /// The slot of the window.
+    public var slot: UInt8
+    /// How many bytes of it.
+    public var count: UInt32
+
+    public init(type: UInt8, slot: UInt8, count: UInt32) {
+        self.type = type
+        self.slot = slot
+        self.count = count
+    }
+    public func encode(into encoder: inout ByteEncoder) {
+        encoder.put(type)
+        encoder.put(slot)
+        encoder.put(count)
+    }
+    public init(from decoder: inout ByteDecoder) throws(ByteDecodingError) {
+        self.init(type: try decoder.takeUInt8(), slot: try decoder.takeUInt8(), count: try decoder.take(UInt32.self))
     }
 }
 

@@ -7,15 +7,18 @@ public struct IPCProtocol: Hashable, Sendable {
     public let version: UInt16
     /// Whether descriptors travel beside the frames.
     public let hasSideChannel: Bool
+    /// Whether a client may have memory together with the server, for content.
+    public let hasWindow: Bool
 
-    public init(name: String, version: UInt16, hasSideChannel: Bool = false) {
+    public init(name: String, version: UInt16, hasSideChannel: Bool = false, hasWindow: Bool = false) {
         self.name = name
         self.version = version
         self.hasSideChannel = hasSideChannel
+        self.hasWindow = hasWindow
     }
 
     /// smtpd, pickup, bounce, local -> cleanup.
-    public static let cleanup = IPCProtocol(name: "cleanup", version: 4)
+    public static let cleanup = IPCProtocol(name: "cleanup", version: 5, hasWindow: true)
     /// cleanup and the queue commands -> qmgr.
     public static let queueManager = IPCProtocol(name: "qmgr", version: 4)
     /// qmgr -> smtp, local and other delivery agents.

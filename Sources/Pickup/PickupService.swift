@@ -3,6 +3,7 @@
 // A file leaves `maildrop` only when cleanup has made the message durable, when its sender has been told that it cannot be taken, or into
 // `corrupt` with a log line. A crash between cleanup's reply and the removal delivers the message twice, never zero times.
 
+import MailIPC
 import MailLog
 import MailModel
 import MailQueue
@@ -48,7 +49,7 @@ final class PickupService: ServiceHandler {
     /// pickup serves no protocol: a connection is a wake-up, whatever it says.
     func accept(_ connection: AcceptedConnection) {
         _ = SystemKit.FileDescriptor(owning: connection.descriptor)
-        if connection.sideChannel >= 0 { _ = SystemKit.FileDescriptor(owning: connection.sideChannel) }
+        connection.beside.close()
         wakeUp()
     }
 

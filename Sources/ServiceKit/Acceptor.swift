@@ -4,6 +4,7 @@
 // master it accepts no more and lets sessions finish; after SIGTERM it waits for them a bounded time.
 
 import MailConfiguration
+import MailIPC
 import MailLog
 import SystemKit
 
@@ -85,7 +86,7 @@ struct Acceptor {
                     take(room.enter(accepted.release(), now: SystemClock.monotonic()))
                 case .network:
                     guard let accepted = try Sockets.acceptFromNetwork(listener) else { return true }
-                    let connection = AcceptedConnection(descriptor: accepted.descriptor, sideChannel: -1, peer: accepted.peer)
+                    let connection = AcceptedConnection(descriptor: accepted.descriptor, beside: .nothing, peer: accepted.peer)
                     ServiceActor.call { Handlers.current?.accept(connection) }
                     // Most come alone; whether there is another the next poll tells in the same call.
                     return true
@@ -124,8 +125,8 @@ struct Acceptor {
     /// A program's connection that has said what it is.
     private func take(_ word: PreambleRoom.Word?) {
         switch word {
-        case .client(let descriptor, let side):
-            let accepted = AcceptedConnection(descriptor: descriptor, sideChannel: side, peer: nil)
+        case .client(let descriptor, let beside):
+            let accepted = AcceptedConnection(descriptor: descriptor, beside: beside, peer: nil)
             ServiceActor.call { Handlers.current?.accept(accepted) }
         case .wakeUp: ServiceActor.call { Handlers.current?.wakeUp() }
         case nil: break

@@ -6,15 +6,15 @@
 // A program in a jail opens no file any more: FileWatch tells it when one that it has read changes, and it ends so that master starts another.
 
 import MailConfiguration
-import MailIPC
+public import MailIPC
 import MailLog
 public import SystemKit
 
 /// A connection that was accepted. Its descriptors belong to the handler.
 public struct AcceptedConnection: Sendable {
     public let descriptor: Int32
-    /// For passing descriptors; -1 without one.
-    public let sideChannel: Int32
+    /// What a program passed with its first byte.
+    public let beside: IPCBeside
     /// nil for Unix-domain sockets.
     public let peer: SocketAddress?
 }
@@ -63,6 +63,7 @@ public enum Daemon {
         start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
     ) -> Never {
         SignalWait.ignore(.pipe)
+        Allocator.keepFreed(2 << 20)
         let handled: [Signal] = [.terminate, .interrupt, .hangUp]
         SignalWait.block(handled)
         let context = ServiceContext.start(program: program, arguments: arguments)

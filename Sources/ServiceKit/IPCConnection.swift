@@ -15,7 +15,8 @@ public final class IPCConnection {
     private var decoder = IPCFrameDecoder()
     private var streams: [UInt32: IPCStream] = [:]
     private var nextStream: UInt32 = 1
-    private var sideChannel: Int32
+    private var sideChannel: IPCSideChannel?
+    private var window: IPCWindow?
     let isServer: Bool
     /// Server: whether the client is root or the user of this process. Others reach a socket by a group's right, as set-gid programs do.
     private(set) var isPeerTrusted = false
@@ -25,7 +26,6 @@ public final class IPCConnection {
     private var onOpen: ((IPCStream) -> Void)?
     private var helloWaiter: CheckedContinuation<Void, Never>?
     private var hello: IPCHello?
-    private var receivedDescriptors: [UInt32: Int32] = [:]
     /// Server: streams that a client may have open before it is taken for hostile.
     private var streamLimit = Int.max
     /// What waits for the end of this turn of the loop is sent at once from here on.
@@ -42,9 +42,8 @@ public final class IPCConnection {
     /// Called once when it closes.
     public var onClose: (() -> Void)?
 
-    private init(stream: StreamConnection, sideChannel: Int32, isServer: Bool) {
+    private init(stream: StreamConnection, isServer: Bool) {
         self.stream = stream
-        self.sideChannel = sideChannel
         self.isServer = isServer
         timer.onTime = { [weak self] in self?.expireStreams() }
         stream.onDrained = { [weak self] in self?.letNextSend() }
@@ -82,6 +81,7 @@ public final class IPCConnection {
     ) async throws(IPCError) -> IPCConnection {
         let raw: Int32
         var side: Int32 = -1
+        var window: IPCWindow?
         let socket = FileDescriptor(owning: try await address.connect(deadline: deadline))
         // Content goes this way. What the system does not allow is not needed.
         try? Sockets.setSendBuffer(of: socket.rawValue, bytes: IPCConnection.sendBuffer)
@@ -91,6 +91,10 @@ public final class IPCConnection {
                 let theirs = FileDescriptor(owning: pair.second)
                 side = pair.first
                 try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withSideChannel], over: socket.rawValue)
+            } else if spoken.hasWindow, let made = try? SharedWindow.make() {
+                window = IPCWindow(made.window)
+                let theirs = FileDescriptor(owning: made.descriptor)
+                try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withWindow], over: socket.rawValue)
             } else {
                 try socket.writeAll([IPCPreamble.plain])
             }
@@ -101,11 +105,13 @@ public final class IPCConnection {
         }
         let connection: IPCConnection
         do {
-            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: raw), sideChannel: side, isServer: false)
+            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: raw), isServer: false)
         } catch {
             if side >= 0 { _ = FileDescriptor(owning: side) }
             throw .unreachable("\(error)")
         }
+        if side >= 0 { connection.sideChannel = IPCSideChannel(owning: side) }
+        connection.window = window
         connection.startReading()
         try await connection.awaitHello(spoken, deadline: deadline)
         return connection
@@ -113,15 +119,22 @@ public final class IPCConnection {
 
     /// Serves a connection that was accepted, whose preamble was read. Both descriptors belong to it from here.
     public static func serve(
-        descriptor: Int32, sideChannel: Int32, protocol spoken: IPCProtocol, capacity: Int, onOpen: @escaping (IPCStream) -> Void
+        descriptor: Int32, beside: IPCBeside, protocol spoken: IPCProtocol, capacity: Int, onOpen: @escaping (IPCStream) -> Void
     ) async throws(IPCError) -> IPCConnection {
         let connection: IPCConnection
         do {
-            connection = IPCConnection(
-                stream: try await StreamConnection.adopt(descriptor: descriptor), sideChannel: sideChannel, isServer: true)
+            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: descriptor), isServer: true)
         } catch {
-            if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
+            beside.close()
             throw .unreachable("\(error)")
+        }
+        switch beside {
+        case .sideChannel(let side): connection.sideChannel = IPCSideChannel(owning: side)
+        case .window(let memory):
+            let memory = FileDescriptor(owning: memory)
+            // Of a protocol without one, or no window at all: the first frame that speaks of it ends the connection.
+            if spoken.hasWindow { connection.window = (try? SharedWindow(received: memory)).map(IPCWindow.init) }
+        case .nothing: break
         }
         if let user = (try? Sockets.peerCredentials(of: descriptor))?.uid {
             connection.isPeerTrusted = user == 0 || user == Privileges.effectiveUser
@@ -176,10 +189,8 @@ public final class IPCConnection {
         closed = reason
         timer.cancel()
         stream.abort()
-        if sideChannel >= 0 { _ = FileDescriptor(owning: sideChannel) }
-        sideChannel = -1
-        for descriptor in receivedDescriptors.values { _ = FileDescriptor(owning: descriptor) }
-        receivedDescriptors = [:]
+        sideChannel?.close()
+        window = nil
         helloWaiter?.resume()
         helloWaiter = nil
         for waiting in congested { waiting.resume() }
@@ -214,6 +225,7 @@ public final class IPCConnection {
     func send(_ frame: IPCFrame) {
         guard closed == nil else { return }
         let isLarge = frame.payload.count >= IPCConnection.largeSize
+        if isLarge, !isServer, let elsewhere = window?.put(frame) { return send(elsewhere) }
         IPCFrame.appendHeader(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count, to: &outgoing)
         if isLarge {
             EndOfTurn.flushLogs()
@@ -264,31 +276,12 @@ public final class IPCConnection {
 
     /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
     func send(descriptor: Int32, for id: UInt32) throws(IPCError) {
-        guard sideChannel >= 0 else { throw .violation("no side channel") }
-        do {
-            var encoder = ByteEncoder()
-            encoder.put(id)
-            try Sockets.sendDescriptors([descriptor], with: encoder.bytes, over: sideChannel)
-        } catch {
-            throw .broken("\(error)")
-        }
+        guard let sideChannel else { throw .violation("no side channel") }
+        try sideChannel.send(descriptor, for: id)
     }
 
     /// The descriptor that the client passed for a stream, if it has come. It belongs to the caller.
-    func takeDescriptor(for id: UInt32) -> Int32? {
-        while receivedDescriptors[id] == nil && sideChannel >= 0 {
-            guard let received = try? Sockets.receiveDescriptors(over: sideChannel, limit: 4) else { break }
-            // nothing there, or the side channel is gone: the request will be deferred for want of its descriptor
-            var decoder = ByteDecoder(received.bytes)
-            guard received.descriptors.count == 1, let id = try? decoder.take(UInt32.self) else {
-                for descriptor in received.descriptors { _ = FileDescriptor(owning: descriptor) }
-                if received.bytes.isEmpty { break }
-                continue
-            }
-            receivedDescriptors[id] = received.descriptors[0]
-        }
-        return receivedDescriptors.removeValue(forKey: id)
-    }
+    func takeDescriptor(for id: UInt32) -> Int32? { sideChannel?.take(for: id) }
 
     /// Server: asks the client to open no more streams; what is under way is finished.
     public func drain() {
@@ -309,7 +302,7 @@ public final class IPCConnection {
         streams[id] = nil
         if pausedFor == id { pausedFor = nil }
         if isDraining && !isServer && streams.isEmpty { close(.broken("drained")) }
-        if let descriptor = receivedDescriptors.removeValue(forKey: id) { _ = FileDescriptor(owning: descriptor) }
+        sideChannel?.forget(id)
     }
 
     // MARK: Frames in
@@ -326,7 +319,9 @@ public final class IPCConnection {
         guard closed == nil else { return }
         decoder.append(buffer.readableBytesView)
         do {
-            while closed == nil, let frame = try decoder.next() { try dispatch(frame) }
+            while closed == nil, let frame = try decoder.next() {
+                try dispatch(frame.type == MultiplexerFrame.inWindow && isServer ? IPCWindow.take(frame, from: window) : frame)
+            }
         } catch let error as IPCError {
             close(error)
         } catch let error as ByteDecodingError {

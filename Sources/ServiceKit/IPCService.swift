@@ -69,13 +69,13 @@ public final class IPCService: ServiceHandler {
         let (isAdmitted, user) = admit(accepted.descriptor)
         guard isAdmitted else {
             _ = FileDescriptor(owning: accepted.descriptor)
-            if accepted.sideChannel >= 0 { _ = FileDescriptor(owning: accepted.sideChannel) }
+            accepted.beside.close()
             return
         }
         ServiceActor.start { [self] in
             do {
                 let connection = try await IPCConnection.serve(
-                    descriptor: accepted.descriptor, sideChannel: accepted.sideChannel, protocol: spoken, capacity: capacity
+                    descriptor: accepted.descriptor, beside: accepted.beside, protocol: spoken, capacity: capacity
                 ) { [weak self] stream in self?.begin(stream) }
                 guard connection.closed == nil else { return leave(user) }
                 // Accepted in the moment in which the end began: drain() has not seen it.

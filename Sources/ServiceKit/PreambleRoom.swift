@@ -10,8 +10,8 @@ import SystemKit
 final class PreambleRoom {
     /// What became of a connection.
     enum Word: Hashable, Sendable {
-        /// A client, with its side channel or -1. Both descriptors are the caller's.
-        case client(Int32, sideChannel: Int32)
+        /// A client, with what came beside its word. Both are the caller's.
+        case client(Int32, IPCBeside)
         /// It closed without a word: somebody asks the program to look for work. Closed here, too.
         case wakeUp
     }
@@ -57,7 +57,7 @@ final class PreambleRoom {
     }
 
     private static func word(_ descriptor: Int32) -> Word {
-        if let side = IPCPreambleReader.read(from: descriptor, patience: 0) { return .client(descriptor, sideChannel: side) }
+        if let beside = IPCPreambleReader.read(from: descriptor, patience: 0) { return .client(descriptor, beside) }
         _ = FileDescriptor(owning: descriptor)
         return .wakeUp
     }

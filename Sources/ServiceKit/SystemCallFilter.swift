@@ -122,8 +122,8 @@ struct SystemCallFilter {
         "read", "readv", "pread64", "preadv", "write", "writev", "close", "lseek", "_llseek", "fstat", "fstat64", "newfstatat", "fstatat64",
         "statx", "fcntl",
         "fcntl64", "dup", "dup2", "dup3", "pipe", "pipe2",
-        // Memory
-        "brk", "munmap", "mremap", "madvise", "mincore",
+        // Memory; memfd_create: of smtpd with cleanup
+        "brk", "munmap", "mremap", "madvise", "mincore", "memfd_create",
         // Threads, signals, time
         "futex", "futex_time64", "set_robust_list", "get_robust_list", "rseq", "set_tid_address", "exit", "exit_group", "sched_yield",
         "sched_getaffinity", "gettid", "getpid", "getppid", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait",

@@ -55,14 +55,14 @@ struct CommitLogsTests {
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
         // Read by the notifier's preamble: it is this very loop that writes it.
-        var side: Int32?
-        while side == nil {
+        var beside: IPCBeside?
+        while beside == nil {
             await Task.yield()
-            side = IPCPreambleReader.read(from: accepted, patience: 0)
+            beside = IPCPreambleReader.read(from: accepted, patience: 0)
         }
         var told: [QueueID] = []
         let server = try await IPCConnection.serve(
-            descriptor: accepted, sideChannel: try #require(side), protocol: .queueManager, capacity: 10
+            descriptor: accepted, beside: try #require(beside), protocol: .queueManager, capacity: 10
         ) { stream in
             ServiceActor.start {
                 while let frame = try? await stream.receive(deadline: .now() + .seconds(30)) {

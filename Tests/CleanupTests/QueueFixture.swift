@@ -70,9 +70,9 @@ final class QueueFixture {
             // The listener does not block: the client's end runs on this very loop.
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
-        guard let side = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
+        guard let beside = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
         let service = service
-        server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: .cleanup, capacity: 10) { stream in
+        server = try await IPCConnection.serve(descriptor: accepted, beside: beside, protocol: .cleanup, capacity: 10) { stream in
             Task { @ServiceActor in
                 await service.serve(stream)
                 stream.finish()

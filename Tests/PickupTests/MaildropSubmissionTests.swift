@@ -70,9 +70,9 @@ private final class FakeCleanup {
             await Task.yield()
             guard let accepted = (try? Sockets.accept(listener.rawValue)) ?? nil else { continue }
             let raw = accepted.release()
-            guard let side = IPCPreambleReader.read(from: raw, patience: 5000) else { throw IPCError.violation("no preamble") }
+            guard let beside = IPCPreambleReader.read(from: raw, patience: 5000) else { throw IPCError.violation("no preamble") }
             // Not self: this and its connection would keep each other, and the directory would stay.
-            server = try await IPCConnection.serve(descriptor: raw, sideChannel: side, protocol: .cleanup, capacity: 4) {
+            server = try await IPCConnection.serve(descriptor: raw, beside: beside, protocol: .cleanup, capacity: 4) {
                 [weak self] stream in
                 Task { @ServiceActor in
                     await self?.serve(stream)

@@ -73,7 +73,7 @@ import Testing
         let raw = file.rawValue
         let sending = Task { @ServiceActor () -> ConnectionError? in
             do throws(ConnectionError) {
-                try await connection.send(file: raw, from: 0, count: 700_000, patience: .milliseconds(10))
+                try await connection.send(file: raw, from: 0, count: 700_000, patience: .hours(1))
                 return nil
             } catch {
                 return error

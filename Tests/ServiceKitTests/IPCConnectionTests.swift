@@ -10,6 +10,8 @@ import Testing
 private let protocolUnderTest = IPCProtocol(name: "test", version: 3, hasSideChannel: true)
 private let soon = NIODeadline.now() + .seconds(30)
 
+private let windowed = IPCProtocol(name: "test", version: 3, hasWindow: true)
+
 /// A listening socket in /tmp, and a server end for each connection made.
 @ServiceActor
 private final class TestServer {
@@ -29,15 +31,16 @@ private final class TestServer {
     func connect(
         capacity: Int = 10, spoken: IPCProtocol = protocolUnderTest, serve: @escaping @ServiceActor (IPCStream) async -> Void
     ) async throws -> IPCConnection {
-        async let client = IPCConnection.connect(path: path, protocol: protocolUnderTest, deadline: soon)
+        let asked = spoken.hasWindow ? spoken : protocolUnderTest
+        async let client = IPCConnection.connect(path: path, protocol: asked, deadline: soon)
         await Task.yield()
         var accepted: Int32 = -1
         while accepted < 0 {
             // The listener does not block: the client's end runs on this very loop.
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
-        guard let side = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
-        let server = try await IPCConnection.serve(descriptor: accepted, sideChannel: side, protocol: spoken, capacity: capacity) {
+        guard let beside = IPCPreambleReader.read(from: accepted, patience: 5000) else { throw IPCError.violation("no preamble") }
+        let server = try await IPCConnection.serve(descriptor: accepted, beside: beside, protocol: spoken, capacity: capacity) {
             stream in
             Task { @ServiceActor in
                 await serve(stream)
@@ -57,9 +60,7 @@ private final class TestServer {
         while accepted < 0 {
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
-        if reading, let side = IPCPreambleReader.read(from: accepted, patience: 5000), side >= 0 {
-            _ = SystemKit.FileDescriptor(owning: side)
-        }
+        if reading { IPCPreambleReader.read(from: accepted, patience: 5000)?.close() }
         // The kernel closes everything of a process that was killed.
         _ = SystemKit.FileDescriptor(owning: accepted)
         return try await client
@@ -88,10 +89,10 @@ struct IPCConnectionTests {
     }
 
     /// More content than the credit: the sender is held until the consumer takes it, and every byte arrives in order.
-    @Test func creditHoldsAFastSender() async throws {
+    @Test(arguments: [protocolUnderTest, windowed]) func creditHoldsAFastSender(spoken: IPCProtocol) async throws {
         let server = try TestServer()
         let total = IPCFrame.initialCredit * 4
-        let client = try await server.connect { stream in
+        let client = try await server.connect(spoken: spoken) { stream in
             var sum = 0
             var next: UInt8 = 0
             while let frame = try? await stream.receive(deadline: soon), frame.type == 16 {
@@ -118,9 +119,9 @@ struct IPCConnectionTests {
     }
 
     /// Many streams with more content than the socket holds: each byte arrives, also beside streams that give up half-way.
-    @Test func manySendersShareTheSocket() async throws {
+    @Test(arguments: [protocolUnderTest, windowed]) func manySendersShareTheSocket(spoken: IPCProtocol) async throws {
         let server = try TestServer()
-        let client = try await server.connect(capacity: 40) { stream in
+        let client = try await server.connect(capacity: 40, spoken: spoken) { stream in
             var sum = 0
             var isRight = true
             while let frame = try? await stream.receive(deadline: soon), frame.type == 16 {
@@ -152,9 +153,9 @@ struct IPCConnectionTests {
     }
 
     /// Nobody waits for room in the socket of a connection that is gone.
-    @Test func aBreakIsToldToWhoeverWaitsForRoom() async throws {
+    @Test(arguments: [protocolUnderTest, windowed]) func aBreakIsToldToWhoeverWaitsForRoom(spoken: IPCProtocol) async throws {
         let server = try TestServer()
-        let client = try await server.connect { stream in
+        let client = try await server.connect(spoken: spoken) { stream in
             // Takes one frame of each, and nothing more.
             _ = try? await stream.receive(deadline: soon)
             await withCheckedContinuation { continuation in _ = ServiceActor.loop.scheduleTask(in: .hours(1)) { continuation.resume() } }
@@ -173,6 +174,26 @@ struct IPCConnectionTests {
         await end.value
         for sender in senders { #expect(await sender.value) }
         #expect(client.closed != nil)
+    }
+
+    /// What says of the window what cannot be ends the connection.
+    @Test(arguments: [
+        (protocolUnderTest, WindowFrame(type: 16, slot: 0, count: 1)), (windowed, WindowFrame(type: 16, slot: 32, count: 1)),
+        (windowed, WindowFrame(type: 16, slot: 0, count: 65_537)), (windowed, WindowFrame(type: 16, slot: 255, count: .max)),
+        (windowed, WindowFrame(type: MultiplexerFrame.credit, slot: 0, count: 4)),
+        (windowed, WindowFrame(type: MultiplexerFrame.inWindow, slot: 0, count: 6)),
+    ])
+    func aLieAboutTheWindowEndsTheConnection(spoken: IPCProtocol, lie: WindowFrame) async throws {
+        let server = try TestServer()
+        var got = 0
+        let client = try await server.connect(spoken: spoken) { stream in
+            while (try? await stream.receive(deadline: soon)) != nil { got += 1 }
+        }
+        let stream = try client.open()
+        try await stream.send(16)
+        try await stream.send(MultiplexerFrame.inWindow, lie.encoded)
+        await #expect(throws: IPCError.self) { try await stream.receive(deadline: soon) }
+        #expect(client.closed != nil && got <= 1)
     }
 
     @Test func aDescriptorArrivesWithItsRequest() async throws {

@@ -28,6 +28,12 @@ ssize_t csk_directory_records(int fd, void *buffer, size_t size);   // getdents6
 
 int csk_memory_file(const char *name);                   // memfd_create, sealable
 int csk_seal(int fd);                                    // no write, shrink, grow or further seal
+// Memory of two processes. Sealed against changes of its size: who maps it can trust that it stays.
+int csk_window_make(const char *name, size_t size);
+int csk_window_map(int fd, size_t size, void **memory);  // -EINVAL where the size is not sealed, or too small
+void csk_window_unmap(void *memory, size_t size);
+int csk_window_is_taken(const void *memory, size_t slot);     // the byte at `slot`, read and written as one process shows it to another
+void csk_window_mark(void *memory, size_t slot, int taken);
 
 int csk_pipe(int ends[2]);                               // close-on-exec
 
@@ -84,6 +90,7 @@ void csk_ignore_signal(int signal);
 
 // Limits
 int64_t csk_raise_open_files(int64_t maximum);           // the new soft limit or -errno
+void csk_keep_free_memory(int trim, int map);            // mallopt: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 
 // Text
 const char *csk_error_text(int error);                   // never NULL

@@ -1,0 +1,14 @@
+// What the C library's allocator does with memory that was freed.
+//
+// Left alone it gives the end of its memory back to the kernel as soon as 128 KB of it are free, which a program that takes content in pieces of
+// 64 KB meets with every message: one call to give it back, and a fault for each page when it comes again.
+
+import CSystemKit
+
+/// Settings of malloc(3) for the whole process.
+public enum Allocator {
+    /// Keeps so many freed bytes, at most, at the end of each arena for what comes next, and takes blocks of up to a quarter of that from there.
+    ///
+    /// - Parameter bytes: up to 32 MB. To be called before there are threads.
+    public static func keepFreed(_ bytes: Int) { csk_keep_free_memory(Int32(clamping: bytes), Int32(clamping: bytes / 4)) }
+}
