@@ -40,7 +40,7 @@ public final class MemoryRelief {
         isScheduled = true
         ServiceActor.loop.scheduleTask(in: MemoryRelief.delay) {
             ServiceActor.assumeIsolated { self.isScheduled = false }
-            ProcessMemory.giveBack()
+            Allocator.giveBack()
         }
     }
 }

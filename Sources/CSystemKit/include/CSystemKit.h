@@ -68,9 +68,6 @@ int csk_no_new_privileges(void);
 // (Inheritance.c).
 int csk_drop_inheritance(void);
 
-// Memory
-void csk_give_memory_back(void);                         // malloc_trim: whole pages that are free, also between others in use
-
 // Identity
 int csk_set_group_ids(uint32_t group);                   // real, effective and saved
 int csk_set_user_ids(uint32_t user);
@@ -91,6 +88,7 @@ void csk_ignore_signal(int signal);
 // Limits
 int64_t csk_raise_open_files(int64_t maximum);           // the new soft limit or -errno
 void csk_keep_free_memory(int trim, int map);            // mallopt: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+void csk_give_free_memory_back(void);                    // malloc_trim: whole pages that are free, also between others in use
 
 // Text
 const char *csk_error_text(int error);                   // never NULL
