@@ -132,17 +132,19 @@ import Testing
     }
 
     @Test(
-        arguments: [(0o755, 0o644, 0), (0o755, 0o600, 1), (0o755, 0o640, 1), (0o750, 0o644, 1), (0o700, 0o600, 2)]
+        arguments: [(0o755, 0o644, 0), (0o755, 0o600, 2), (0o755, 0o640, 2), (0o750, 0o644, 1), (0o700, 0o600, 3)]
             as [(UInt32, UInt32, Int)])
     func whatUsersCannotReadIsSaid(_ directory: UInt32, _ file: UInt32, _ count: Int) throws {
         let instance = try Instance()
         try good(instance)
         let main = String(decoding: try Files.contents(of: instance.path + "/main.cf"), as: UTF8.self)
-        try instance.write("main.cf", main + "mail_owner = nobody\n")
+        try instance.write("main.cf", main + "mail_owner = nobody\nmyorigin = \(instance.path)/mailname\n")
+        try instance.write("mailname", "example.org\n")
+        try Files.changeMode(instance.path + "/mailname", file)
         try Files.changeMode(instance.path, directory)
         try Files.changeMode(instance.path + "/main.cf", file)
         let check = ConfigurationCheck(directory: instance.path, isRoot: true, asksPrograms: false)
-        #expect(check.warnings.filter { $0.text.contains("keeps ordinary users from reading main.cf") }.count == count, "\(check.warnings)")
+        #expect(check.warnings.filter { $0.text.contains("keeps ordinary users out") }.count == count, "\(check.warnings)")
     }
 
     @Test func anEditIsLookedAtBeforeItIsWritten() throws {
