@@ -135,9 +135,8 @@ struct ConfigCommand: ParsableCommand {
                 Diagnostics.warning(warning.description)
             }
             // Not a reason to refuse: the table may be built, the directory made next.
-            for problem in ConfigurationCheck(directory: directory, edited: edited, names: names).errors {
-                Diagnostics.warning(problem.description)
-            }
+            let check = ConfigurationCheck(directory: directory, edited: edited, names: names)
+            for problem in check.errors + check.warnings { Diagnostics.warning(problem.description) }
         } catch {
             let ours = error.problems.filter { problem in names.contains { problem.text.hasPrefix($0 + ": ") } }
             if ours.isEmpty { return }

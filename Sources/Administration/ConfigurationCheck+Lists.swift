@@ -1,5 +1,8 @@
 // Lists of main.cf whose words are tables, networks, or names of hosts: whether each of them is there and can be read.
 //
+// A table whose file is missing is a warning: the mail system works, and defers what would need it, as Postfix's does. So is its start at the boot
+// of a host, where nobody is there to mend it, and so is a reload, which must not be refused for what the running system goes on with.
+//
 // Known limits: whether an address of inet_interfaces is one of this system is known only when master listens there.
 
 import LookupTables
@@ -26,15 +29,25 @@ extension ConfigurationCheck {
                 checkAge(TableSpecification(word), parameter.name, main)
                 let isSubstituting = parameter.name != "alias_maps"
                 for problem in TableSet(specifications: [word], allowsSubstitution: isSubstituting).problems() {
-                    error(parameter.name, problem.description)
+                    note(problem, parameter.name)
                 }
             }
         }
         for parameter in Self.listParameters {
             for word in main[parameter] where seen.insert(word).inserted {
-                for problem in MatchList([word]).problems() { error(parameter.name, problem.description) }
+                for problem in MatchList([word]).problems() { note(problem, parameter.name) }
             }
         }
+    }
+
+    private mutating func note(_ problem: LookupError, _ name: String) {
+        let text = "\(name): \(Self.text(of: problem))"
+        let found = ConfigurationProblem(file: mainPath, line: main?.line(of: name) ?? 0, text: text)
+        if problem.isFileMissing { addWarning(found) } else { addError(found) }
+    }
+
+    static func text(of problem: LookupError) -> String {
+        problem.isFileMissing ? "\(problem): without it mail is deferred" : problem.description
     }
 
     /// A table that was not built again after its source was edited answers from the past.
@@ -57,21 +70,18 @@ extension ConfigurationCheck {
     ]
 
     mutating func checkAccessTables(_ main: Configuration) {
-        for text in accessProblems(main, in: Set(Self.restrictionParameters.map(\.name))) {
-            let name = String(text.prefix { $0 != ":" })
-            error(name, String(text.dropFirst(name.utf8.count + 2)))
-        }
+        for (name, problem) in accessProblems(main, in: Set(Self.restrictionParameters.map(\.name))) { note(problem, name) }
     }
 
-    /// What is wrong with access tables in some lists of restrictions, as `name: text`; a table that several name is reported once.
-    func accessProblems(_ main: Configuration, in names: Set<String>) -> [String] {
+    /// What is wrong with access tables in some lists of restrictions, by name; a table that several name is reported once.
+    func accessProblems(_ main: Configuration, in names: Set<String>) -> [(name: String, problem: LookupError)] {
         var seen: Set<String> = []
-        var problems: [String] = []
+        var problems: [(String, LookupError)] = []
         for parameter in Self.restrictionParameters where names.contains(parameter.name) {
             let words = main[parameter]
             for (word, next) in zip(words, words.dropFirst()) where word.hasPrefix("check_") && word.hasSuffix("_access") {
                 guard seen.insert(next).inserted else { continue }
-                problems += TableSet(specifications: [next]).problems().map { "\(parameter.name): \($0.description)" }
+                problems += TableSet(specifications: [next]).problems().map { (parameter.name, $0) }
             }
         }
         return problems

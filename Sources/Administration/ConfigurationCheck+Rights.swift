@@ -58,6 +58,7 @@ extension ConfigurationCheck {
             if status.owner != 0 { warn(path, "does not belong to root") }
             if status.mode & 0o022 != 0 && path != mainPath && path != masterPath { warn(path, "can be written by others than its owner") }
         }
+        checkReading(main)
         guard let group = (try? UserDatabase.group(named: main[Parameters.setgidGroup])) ?? nil else { return }
         for name in ["postdrop", "postqueue"] {
             let path = "\(main[Parameters.commandDirectory])/\(name)"
@@ -68,6 +69,18 @@ extension ConfigurationCheck {
             if status.group != group.gid || status.mode & 0o2000 == 0 {
                 warn(path, "is not set-group-id to \(main[Parameters.setgidGroup]): ordinary users cannot use it")
             }
+        }
+    }
+
+    /// The programs of the mail system have the configuration from master, which root runs; but `sendmail`, `postdrop` and `postqueue` read main.cf as
+    /// whoever calls them, and the file that `myorigin` names with it. Nobody but root needs master.cf.
+    private mutating func checkReading(_ main: Configuration) {
+        let origin = main.explicitText(of: "myorigin").flatMap { $0.hasPrefix("/") ? $0 : nil }
+        var needed: [(path: String, bit: UInt32)] = [(directory, 0o001), (mainPath, 0o004)]
+        if let origin { needed.append((origin, 0o004)) }
+        for (path, bit) in needed {
+            guard let status = try? Files.status(of: path), status.mode & bit == 0 else { continue }
+            warn(path, "its mode \(Self.octal(status.mode)) keeps ordinary users out: their sendmail and postqueue have no configuration")
         }
     }
 

@@ -2,6 +2,7 @@
 //
 // Known limits: what only the network can tell (names of hosts, ports in use) is not checked.
 
+import LookupTables
 import MailConfiguration
 import SystemKit
 
@@ -61,7 +62,9 @@ struct ConfigurationCheck {
         checkInterfaces(main)
         checkRelayHost(main)
         checkHostName(main)
-        errors.removeAll { problem in !names.contains { problem.text.hasPrefix($0 + ": ") } }
+        let others: (ConfigurationProblem) -> Bool = { problem in !names.contains { problem.text.hasPrefix($0 + ": ") } }
+        errors.removeAll(where: others)
+        warnings.removeAll(where: others)
     }
 
     /// The configuration where it has no errors; otherwise they are printed, and the exit status is 78. Warnings are printed too.
@@ -78,6 +81,7 @@ struct ConfigurationCheck {
     }
 
     mutating func addWarning(_ problem: ConfigurationProblem) { warnings.append(problem) }
+    mutating func addError(_ problem: ConfigurationProblem) { errors.append(problem) }
 
     mutating func error(_ name: String, _ text: String) {
         let line = main?.line(of: name) ?? 0
@@ -178,7 +182,10 @@ struct ConfigurationCheck {
             do throws(ConfigurationErrors) {
                 let special = try Configuration.load(directory: directory, overrides: overrides)
                 for warning in special.warnings where warning.file.isEmpty { warnings.append(problem("-o \(warning.text)")) }
-                for text in accessProblems(special, in: Set(entry.overrides.map(\.name))) { errors.append(problem("-o \(text)")) }
+                for (name, wrong) in accessProblems(special, in: Set(entry.overrides.map(\.name))) {
+                    let found = problem("-o \(name): \(Self.text(of: wrong))")
+                    if wrong.isFileMissing { warnings.append(found) } else { errors.append(found) }
+                }
             } catch {
                 for wrong in error.problems where wrong.file.isEmpty { errors.append(problem("-o \(wrong.text)")) }
             }

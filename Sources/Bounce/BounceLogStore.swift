@@ -121,26 +121,35 @@ struct BounceLogStore: Sendable {
         for log in BounceLog.allCases { try unlinkIfPresent(path(log, id)) }
     }
 
-    /// Removes defer and trace logs that were not touched for a day and whose message is gone. Bounce logs stay: they hold failures that
-    /// nobody was told of; their ids are returned for a warning.
+    /// Those of some messages that are no file of the queue; a few at a time, so that appending does not wait.
     ///
-    /// - Parameter ids: of logs to look at; a few at a time, so that appending does not wait.
-    func sweep(_ log: BounceLog, _ ids: [QueueID], now: Int64) throws(SystemError) -> (removed: Int, orphans: [QueueID]) {
-        var removed = 0
-        var orphans: [QueueID] = []
+    /// - Parameter untouched: only those whose log of this kind was not written to for so long, in microseconds before `now`.
+    func withoutFile(_ log: BounceLog, _ ids: [QueueID], untouched: Int64 = 0, now: Int64 = 0) throws(SystemError) -> [QueueID] {
+        var found: [QueueID] = []
         for id in ids {
-            guard try Files.exists(path(log, id)), now - (try Files.status(of: path(log, id)).modified) > 86_400_000_000 else { continue }
             // Twice, because the file may be moved from one directory to the other between two looks.
             if try isQueued(id) { continue }
             if try isQueued(id) { continue }
-            if log == .bounce {
-                orphans.append(id)
-            } else {
-                try unlinkIfPresent(path(log, id))
-                removed += 1
+            if untouched > 0 {
+                guard try Files.exists(path(log, id)), now - (try Files.status(of: path(log, id)).modified) > untouched else { continue }
             }
+            found.append(id)
         }
-        return (removed, orphans)
+        return found
+    }
+
+    /// Removes the logs of messages that ``withoutFile(_:_:untouched:now:)`` has found, and that are gone; how many.
+    ///
+    /// A message is a file, or a record of a commit log that is not settled, or both, and changes from a record into a file, never back. So it is gone
+    /// if it is no file, then no such record, then no file: the second look at the files finds what became one before the look at the records, or
+    /// while their log began anew. What is gone does not come back while the machine lives, and after a power failure only with states at worst too
+    /// old. No request for it comes any more, except one that was under way when qmgr died. A file that is torn, or in `corrupt`, counts.
+    ///
+    /// - Parameter recorded: the messages of all such records, read after the first look.
+    func removeOrphans(_ log: BounceLog, _ ids: [QueueID], recorded: Set<QueueID>) throws(SystemError) -> Int {
+        let gone = try withoutFile(log, ids.filter { !recorded.contains($0) })
+        for id in gone { try unlinkIfPresent(path(log, id)) }
+        return gone.count
     }
 
     /// The messages that have a log.
@@ -149,7 +158,9 @@ struct BounceLogStore: Sendable {
     }
 
     private func isQueued(_ id: QueueID) throws(SystemError) -> Bool {
-        for directory in [QueueDirectory.incoming, .deferred, .hold, .incoming] where try Files.exists(directories.path(directory, id)) {
+        // Nearly all that have logs are deferred.
+        for directory in [QueueDirectory.deferred, .incoming, .hold, .corrupt, .deferred]
+        where try Files.exists(directories.path(directory, id)) {
             return true
         }
         return false

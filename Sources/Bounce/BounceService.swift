@@ -211,22 +211,47 @@ final class BounceService {
 
     // MARK: Housekeeping
 
-    /// Removes logs that a crash left behind.
+    /// How many logs are looked at before others have the thread.
+    private static let sweepBatch = 200
+
+    /// Removes defer and trace logs of messages that are gone: qmgr died after it had removed a message and before it had its logs forgotten. Bounce
+    /// logs stay: they hold failures that perhaps nobody was told of, which is said when they are a day old.
     func sweep() async {
-        let now = SystemClock.now()
         for kind in BounceLog.allCases {
-            guard case .success(let ids) = await onPool({ store throws(SystemError) in try store.ids(kind) }) else {
-                log.warning("cannot look for \(kind.directory) logs without a message")
-                continue
+            do {
+                try await sweep(kind)
+            } catch {
+                log.warning("cannot look for \(kind.directory) logs without a message: \(error)")
             }
-            for start in stride(from: 0, to: ids.count, by: 200) {
-                let some = Array(ids[start..<min(start + 200, ids.count)])
-                switch await onPool({ store throws(SystemError) in try store.sweep(kind, some, now: now) }) {
-                case .success(let result):
-                    for id in result.orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
-                case .failure(let error): log.warning("cannot look for \(kind.directory) logs without a message: \(error)")
-                }
-            }
+        }
+    }
+
+    private func sweep(_ kind: BounceLog) async throws {
+        let now = SystemClock.now()
+        let patience: Int64 = kind == .bounce ? 86_400_000_000 : 0
+        var orphans: [QueueID] = []
+        for some in batches(try await onPool({ store throws(SystemError) in try store.ids(kind) }).get()) {
+            orphans += try await onPool { store throws(SystemError) in
+                try store.withoutFile(kind, some, untouched: patience, now: now)
+            }.get()
+        }
+        if kind == .bounce {
+            for id in orphans { log.warning("\(id): the bounce log has no message: its sender was perhaps not told") }
+            return
+        }
+        guard !orphans.isEmpty else { return }
+        let directories = settings.directories
+        let recorded = try await pool.runIfActive { try CommitLogLookup.unsettled(in: directories) }
+        var removed = 0
+        for some in batches(orphans) {
+            removed += try await onPool { store throws(SystemError) in try store.removeOrphans(kind, some, recorded: recorded) }.get()
+        }
+        if removed > 0 { log.info("\(removed) \(kind.directory) logs of messages that are gone removed") }
+    }
+
+    private func batches(_ ids: [QueueID]) -> [[QueueID]] {
+        stride(from: 0, to: ids.count, by: BounceService.sweepBatch).map {
+            Array(ids[$0..<min($0 + BounceService.sweepBatch, ids.count)])
         }
     }
 

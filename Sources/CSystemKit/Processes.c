@@ -104,3 +104,5 @@ void csk_keep_free_memory(int trim, int map) {
     mallopt(M_TRIM_THRESHOLD, trim);
     mallopt(M_MMAP_THRESHOLD, map);
 }
+
+void csk_give_free_memory_back(void) { malloc_trim(0); }

@@ -140,6 +140,9 @@ final class CleanupService {
                 "size": .number(Int64(clamping: file.header.contentLength)),
                 "nrcpt": .number(Int64(envelope.recipients.count)), "origin": .text("\(envelope.origin)"),
             ])
+        if rewriter.isHeaderCut {
+            log.warning("\(file.id): header longer than header_size_limit (\(policy.headerSizeLimit) bytes) cut")
+        }
         // Of one that is held, too: qmgr has nothing to do, but it is qmgr that will remove it.
         notifier.announce(
             ArrivalNotice(

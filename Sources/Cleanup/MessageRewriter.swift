@@ -68,6 +68,8 @@ struct MessageRewriter {
     /// The value of Message-Id for the log; nil where there is none.
     var messageID: [UInt8]? { completion.messageID }
     var facts: ContentFacts { inspector.result }
+    /// Some header field was longer than `header_size_limit`, and its excess is gone.
+    var isHeaderCut: Bool { scanner.isTruncated }
 
     private mutating func writeHeader(_ fields: [HeaderField]) -> [UInt8] {
         guard !isHeaderWritten else { return [] }

@@ -82,7 +82,8 @@ final class CDBTable: LookupTable {
                 FileWatch.ofProcess.add(path, slot.database?.stamp)
             } catch {
                 FileWatch.ofProcess.add(path)
-                throw LookupError(table: name, reason: error.errno == 2 ? "\(error) (martlet map build makes it)" : "\(error)")
+                let hint = error.isNotFound ? " (martlet map build makes it)" : ""
+                throw LookupError(table: name, reason: "\(error)\(hint)", isFileMissing: error.isNotFound)
             }
         }
         // Other tools may end keys and values with a NUL.

@@ -46,7 +46,7 @@ final class FileTable<Content: TableContent>: LookupTable {
             bytes = try file.readAll(limit: Self.maximumSize)
         } catch {
             FileWatch.ofProcess.add(path)
-            throw LookupError(table: name, reason: error.description)
+            throw LookupError(table: name, reason: error.description, isFileMissing: error.isNotFound)
         }
         FileWatch.ofProcess.add(path, readStamp)
         let content = try parse(bytes)

@@ -98,10 +98,19 @@ final class IndexedTable: LookupTable {
         return nil
     }
 
+    /// Why there is no file, or none for this program.
+    private func unreachable() -> LookupError {
+        do throws(SystemError) { _ = try Files.status(of: path) } catch {
+            if !error.isNotFound { return LookupError(table: name, reason: "open \(path): \(error.reason)") }
+        }
+        return LookupError(
+            table: name, reason: "open \(path): No such file or directory (martlet map build makes it)", isFileMissing: true)
+    }
+
     private func open(_ stamp: FileStamp?) throws(LookupError) -> OpenIndex {
         func failure(_ reason: String) -> LookupError { LookupError(table: name, reason: "open \(path): \(reason)") }
         FileWatch.ofProcess.add(path, stamp)
-        guard let stamp else { throw failure("No such file or directory (martlet map build makes it)") }
+        guard let stamp else { throw unreachable() }
         var created: OpaquePointer?
         guard mdb_env_create(&created) == 0, let environment = created else { throw failure("out of memory") }
         var begun: OpaquePointer?

@@ -8,10 +8,13 @@ public struct LookupError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The table as it is written in main.cf, `type:name`.
     public let table: String
     public let reason: String
+    /// Nothing is wrong but that there is no such file.
+    public let isFileMissing: Bool
 
-    public init(table: String, reason: String) {
+    public init(table: String, reason: String, isFileMissing: Bool = false) {
         self.table = table
         self.reason = reason
+        self.isFileMissing = isFileMissing
     }
 
     public var description: String { "table \(table): \(reason)" }

@@ -51,7 +51,8 @@ public struct MatchList: Sendable {
                         add(inner, to: &rules, isNegated: isNegated, depth: depth + 1)
                     }
                 } catch {
-                    rules.append((.broken(LookupError(table: path, reason: error.description)), isNegated))
+                    let problem = LookupError(table: path, reason: error.description, isFileMissing: error.isNotFound)
+                    rules.append((.broken(problem), isNegated))
                 }
             } else if text.first != "[", let colon = text.firstIndex(of: ":"), IPNetwork(text.utf8) == nil, colon != text.startIndex {
                 rules.append((.table(TableSpecification(String(text)).open()), isNegated))

@@ -163,7 +163,7 @@ extension Parameters {
             + "message_size_limit is required anyway.")
     public static let headerSizeLimit = Parameter.integer(
         "header_size_limit", "102400", in: 1...Int.max / 4, unit: "bytes", programs: "cleanup",
-        "How much of one message header is kept; the rest is dropped.")
+        "How much of one message header is kept; the rest is dropped, with a warning in the log.")
     public static let headerAddressTokenLimit = Parameter.integer(
         "header_address_token_limit", "10240", in: ParameterBounds.positive, programs: "cleanup",
         "How many address tokens of a header are looked at.")

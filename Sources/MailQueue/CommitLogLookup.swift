@@ -21,4 +21,21 @@ public enum CommitLogLookup {
         }
         return nil
     }
+
+    /// The messages of all records that are not settled, whether they are files or not; also behind damaged records, as the recovery has it.
+    ///
+    /// - Throws: SystemError, QueueFileError: where a log cannot be read, nobody knows what is in it.
+    public static func unsettled(in directories: QueueDirectories) throws -> Set<QueueID> {
+        var found: Set<QueueID> = []
+        for number in try CommitLogRecovery.logs(directories) {
+            let log = try FileDescriptor.open("\(directories.commit)/\(CommitLogFile.name(number))", [.readOnly, .noFollow])
+            // One that was never finished has nothing.
+            guard let reader = try CommitLogReader(log.rawValue) else { continue }
+            try reader.forEach(
+                { (record) throws(QueueFileError) in
+                    if try !reader.isSettled(record.header.index) { found.insert(record.header.id) }
+                }, failure: { $0 }, damaged: { _ in })
+        }
+        return found
+    }
 }

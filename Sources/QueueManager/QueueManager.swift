@@ -66,6 +66,8 @@ final class QueueManager {
     private static let feedBatch = 64
     private(set) var isDraining = false
     private var nextRescan: Int64
+    /// The start of this program.
+    private let began: Int64
     /// Tasks that have begun and not ended.
     private var operations = 0
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
@@ -88,7 +90,8 @@ final class QueueManager {
         shares = ActiveShares(
             messages: settings.activeLimit, recipients: settings.activeRecipientLimit,
             transportRecipients: settings.transportRecipientLimit)
-        nextRescan = clock.now() + settings.rescanInterval
+        began = clock.now()
+        nextRescan = began + settings.rescanInterval
         agents.onCapacity = { [weak self] transport, capacity in self?.learn(capacity: capacity, of: transport) }
     }
 
@@ -248,10 +251,9 @@ final class QueueManager {
                 return
             }
             let message = ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed)
-            if inLog != nil {
-                message.place = place
-                message.hasLogs = wasTried
-            }
+            if inLog != nil { message.place = place }
+            // Also what an earlier life of this program may have had recorded before it died.
+            if wasTried || stored.envelope.arrival < began { message.hasLogs = true }
             begin(message, from: lane)
         } catch {
             setAside(id, in: directory, because: error)

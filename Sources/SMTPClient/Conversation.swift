@@ -198,7 +198,7 @@ final class Conversation {
     private func contentAborted(_ error: ConnectionError) async {
         switch error {
         case .timedOut: session.timedOut()
-        case .unreadable: session.contentFailed()
+        case .unreadable, .unsendable: session.contentFailed()
         case .closed, .unreachable, .handshakeFailed:
             // What the peer said before it closed may still be there.
             var unread: [UInt8] = []

@@ -90,7 +90,7 @@ private final class NetworkPeer: PeerConnection {
         do throws(ConnectionError) {
             try await stream.send(file: file, from: offset, count: count, patience: patience)
         } catch {
-            if case .unreadable = error { connector.sendsFiles = false }
+            if case .unsendable = error { connector.sendsFiles = false }
             throw error
         }
     }

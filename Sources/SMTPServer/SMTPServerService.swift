@@ -25,6 +25,7 @@ public final class SMTPServerService: ServiceHandler {
     private let names: DNSLookup
     private let clock = SystemSessionClock()
     private var counter = ConnectionCounter()
+    private let memory = MemoryRelief()
     private var waiters: [CheckedContinuation<Void, Never>] = []
     /// Sessions that this process serves before it lets another process take the next.
     private let capacity: Int
@@ -50,10 +51,12 @@ public final class SMTPServerService: ServiceHandler {
         let address = connection.peer.map(ClientIdentity.address) ?? "0.0.0.0"
         let port = UInt16(clamping: connection.peer?.port ?? 0)
         let count = counter.enter(address)
+        memory.note(counter.total)
         if counter.total >= capacity { status.setAvailable(false) }
         ServiceActor.start { [self] in
             await serve(connection.descriptor, address: address, port: port, count: count)
             counter.leave(address)
+            memory.note(counter.total)
             if counter.total < capacity { status.setAvailable(true) }
             if counter.total == 0 {
                 let waiting = waiters

@@ -9,13 +9,15 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     case unreachable(String)
     /// The TLS handshake failed; the reason.
     case handshakeFailed(String)
-    /// A file that was to be sent cannot be read, or not in this way; the reason.
+    /// A file that was to be sent cannot be read, or has become shorter; the reason.
     case unreadable(String)
+    /// Files like that cannot be sent to sockets by the kernel; the reason.
+    case unsendable(String)
 
     public var description: String {
         switch self {
         case .timedOut: "Connection timed out"
-        case .closed(let text), .unreachable(let text), .handshakeFailed(let text), .unreadable(let text): text
+        case .closed(let text), .unreachable(let text), .handshakeFailed(let text), .unreadable(let text), .unsendable(let text): text
         }
     }
 }

@@ -19,6 +19,7 @@ public final class IPCService: ServiceHandler {
     /// Connections of users that are counted.
     private var connectionsOfUser: [UInt32: Int] = [:]
     private var active = 0
+    private let memory = MemoryRelief()
     private var isDraining = false
     private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
@@ -109,10 +110,12 @@ public final class IPCService: ServiceHandler {
 
     private func begin(_ stream: IPCStream) {
         active += 1
+        memory.note(active)
         ServiceActor.start { [self] in
             await serve(stream)
             stream.finish()
             active -= 1
+            memory.note(active)
             wakeIfIdle()
         }
     }

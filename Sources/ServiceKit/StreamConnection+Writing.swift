@@ -13,7 +13,7 @@ extension StreamConnection {
         case sent
         case failed
         /// The file's fault, not the network's.
-        case unreadable(String)
+        case faulty(ConnectionError)
     }
 
     /// Adds bytes to what the next ``flush(deadline:)`` sends.
@@ -86,7 +86,7 @@ extension StreamConnection {
             }
             switch fileSending {
             case .sent: return
-            case .unreadable(let reason): throw .unreadable(reason)
+            case .faulty(let error): throw error
             case .underWay, .failed: throw .closed(failure ?? "Connection closed")
             }
         } catch {
@@ -188,8 +188,13 @@ extension StreamConnection {
     private func didSendFile(_ result: Result<Void, any Error>) {
         switch result {
         case .success: fileSending = .sent
-        // EIO, and what a file system says that cannot do this: EINVAL, ENOSYS, EOPNOTSUPP. No stream socket gives any of them.
-        case .failure(let error as IOError) where [5, 22, 38, 95].contains(error.errnoCode): fileSending = .unreadable(error.description)
+        case .failure(let error as IOError):
+            switch error.errnoCode {
+            // EIO; what a file system says that cannot do this: EINVAL, ENOSYS, EOPNOTSUPP. No stream socket gives any of them.
+            case 5: fileSending = .faulty(.unreadable(error.description))
+            case 22, 38, 95: fileSending = .faulty(.unsendable(error.description))
+            default: fileSending = .failed
+            }
         case .failure: fileSending = .failed
         }
         wake()

@@ -11,4 +11,8 @@ public enum Allocator {
     ///
     /// - Parameter bytes: below the size of an arena's heap (64 MB). To be called before there are threads.
     public static func keepFreed(_ bytes: Int) { csk_keep_free_memory(Int32(clamping: bytes), 512 << 10) }
+
+    /// Gives all pages that are free back to the kernel, those between others, too. It looks at everything that is free, which may take
+    /// milliseconds: not for a path that is taken often.
+    public static func giveBack() { csk_give_free_memory_back() }
 }

@@ -149,23 +149,30 @@ public struct FileDescriptor: ~Copyable, Sendable {
 
     /// Writes all pieces one after the other at an offset, in one call where the kernel takes them all, without moving the position.
     public func pwriteAll(_ pieces: [ArraySlice<UInt8>], at offset: Int64) throws(SystemError) {
-        let first = pieces.prefix(FileDescriptor.mostPieces)
-        let total = first.reduce(0) { $0 + $1.count }
-        let done = try checked(gather(first[...], [], at: offset), "pwritev", name)
-        var position = 0
-        if done < total {
-            // A full disk, mostly: what is left says so in its own call.
-            for piece in first {
-                if position + piece.count > done {
-                    try pwriteAll(piece.dropFirst(max(0, done - position)), at: offset + Int64(max(position, done)))
-                }
-                position += piece.count
-            }
+        var rest = pieces.drop { $0.isEmpty }
+        var position = offset
+        while !rest.isEmpty {
+            // Where only a part is written the disk is full, mostly: the next call says so.
+            let done = try checked(gather(rest.prefix(FileDescriptor.mostPieces), [], at: position), "pwritev", name)
+            if done == 0 { throw SystemError(errno: EIO, operation: "pwritev", object: name) }
+            rest = FileDescriptor.rest(of: rest, after: done)
+            position += Int64(done)
         }
-        if first.count < pieces.count { try pwriteAll(Array(pieces[first.count...]), at: offset + Int64(total)) }
     }
 
     private static let mostPieces = 64
+
+    /// What is left of pieces when so many bytes are gone from their beginning; it does not begin with an empty piece.
+    static func rest(of pieces: ArraySlice<ArraySlice<UInt8>>, after count: Int) -> ArraySlice<ArraySlice<UInt8>> {
+        var rest = pieces
+        var count = count
+        while let first = rest.first, first.count <= count {
+            count -= first.count
+            rest = rest.dropFirst()
+        }
+        if count > 0, let first = rest.first { rest[rest.startIndex] = first.dropFirst(count) }
+        return rest
+    }
 
     /// pwritev(2) of all pieces: each is pinned by a call of this function.
     private func gather(_ pieces: ArraySlice<ArraySlice<UInt8>>, _ vector: [iovec], at offset: Int64) -> Int {

@@ -85,24 +85,40 @@ import Testing
         #expect(contents.size < 140_000)
     }
 
-    @Test func forgetAndSweep() throws {
-        let alive = try fixture.queue(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
-        for log in BounceLog.allCases { _ = store.append([QueueFixture.record(log), QueueFixture.record(log, id: alive)]) }
-        #expect(try store.ids(.trace).count == 2)
-        #expect(try store.sweep(.trace, [id, alive], now: SystemClock.now()) == (0, []))
-        let late = SystemClock.now() + 90_000_000_000
-        #expect(try store.sweep(.trace, [id, alive], now: late) == (1, []))
-        #expect(try store.sweep(.defer, [id, alive], now: late) == (1, []))
-        #expect(try store.sweep(.bounce, [id, alive], now: late) == (0, [id]))
-        #expect(try store.read(.bounce, id).records.count == 1)
-        #expect(try store.read(.trace, id).records.isEmpty)
-        #expect(try store.read(.defer, alive).records.count == 1)
-        try store.forget(id)
-        try store.forget(id)
-        #expect(try store.read(.bounce, id).records.isEmpty)
+    @Test func allLogsOfAMessageAreForgotten() throws {
+        let other = QueueID(microseconds: 1_795_465_277_000_000, unique: 6)
+        for log in BounceLog.allCases { _ = store.append([QueueFixture.record(log), QueueFixture.record(log, id: other)]) }
+        for _ in 0..<2 {
+            try store.forget(id)
+            for log in BounceLog.allCases { #expect(try store.ids(log) == [other]) }
+        }
     }
-}
 
-private func == (left: (removed: Int, orphans: [QueueID]), right: (Int, [QueueID])) -> Bool {
-    left.removed == right.0 && left.orphans == right.1
+    @Test(arguments: [QueueDirectory.incoming, .deferred, .hold, .corrupt])
+    func aLogWhoseMessageIsAFileIsNoOrphan(directory: QueueDirectory) throws {
+        let alive = try fixture.queue(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
+        try Files.rename(fixture.directories.path(.incoming, alive), fixture.directories.path(directory, alive))
+        for log in BounceLog.allCases { _ = store.append([QueueFixture.record(log), QueueFixture.record(log, id: alive)]) }
+        for log in BounceLog.allCases {
+            #expect(try store.withoutFile(log, [id, alive]) == [id])
+            // It became a file after the first look.
+            #expect(try store.removeOrphans(log, [alive, id], recorded: []) == 1)
+            #expect(try store.ids(log) == [alive])
+        }
+    }
+
+    @Test func aLogThatWasTouchedNotLongAgoIsLeftWhereThatIsAsked() throws {
+        _ = store.append([QueueFixture.record()])
+        let now = SystemClock.now()
+        let day: Int64 = 86_400_000_000
+        #expect(try store.withoutFile(.bounce, [id], untouched: day, now: now).isEmpty)
+        #expect(try store.withoutFile(.bounce, [id], untouched: day, now: now + day + 60_000_000) == [id])
+    }
+
+    @Test func aLogWhoseMessageIsARecordIsLeft() throws {
+        let other = QueueID(microseconds: 1_795_465_277_000_000, unique: 6)
+        _ = store.append([QueueFixture.record(.defer), QueueFixture.record(.defer, id: other)])
+        #expect(try store.removeOrphans(.defer, [id, other], recorded: [id]) == 1)
+        #expect(try store.ids(.defer) == [id])
+    }
 }

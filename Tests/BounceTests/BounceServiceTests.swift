@@ -52,6 +52,36 @@ private final class RecordingPoster: NotificationPosting {
         get throws { String(decoding: try Files.contents(of: "\(fixture.directories.path(.corrupt))/log"), as: UTF8.self) }
     }
 
+    /// A message may be in a commit log alone while its first failure is recorded.
+    @Test func logsOfMessagesThatAreGoneAreSweptAndNoOthers() async throws {
+        let alive = try fixture.queue(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
+        let logged = try fixture.complete(QueueFixture.envelope(), content: Array("A: b\r\n\r\n".utf8))
+        var commitLog = try CommitLogFile.acquire(in: fixture.directories, size: 65_536, now: 1_795_465_277_000_000)
+        try commitLog.append([logged])
+        let ids = [QueueFixture.messageID, alive, logged.id]
+        for kind in BounceLog.allCases { #expect(store.append(ids.map { QueueFixture.record(kind, id: $0) }) == [nil, nil, nil]) }
+        await service.sweep()
+        #expect(Set(try store.ids(.bounce)) == Set(ids))
+        for kind in [BounceLog.defer, .trace] { #expect(Set(try store.ids(kind)) == [alive, logged.id]) }
+        commitLog.disown([(logged.id, isAccepted: false)])
+        await service.sweep()
+        for kind in [BounceLog.defer, .trace] { #expect(try store.ids(kind) == [alive]) }
+        // What cannot be read may have anything.
+        #expect(store.append([QueueFixture.record(.defer, id: logged.id)]) == [nil])
+        let file = try FileDescriptor.open(commitLog.path, [.readWrite])
+        // A later version's, in both copies of the header.
+        var header = try file.pread(upTo: 34, at: 0)
+        header[8] = 0xFF
+        let sum = CRC32C.checksum(header)
+        for offset: Int64 in [0, 2048] {
+            try file.pwriteAll(header + (0..<4).map { UInt8(truncatingIfNeeded: sum >> (8 * $0)) }, at: offset)
+        }
+        await service.sweep()
+        #expect(Set(try store.ids(.defer)) == [alive, logged.id])
+        #expect(try logText.contains("cannot look for defer logs without a message"))
+        commitLog.close()
+    }
+
     @Test func aFailureBecomesOneReportAndTheLogGoes() async throws {
         let envelope = QueueFixture.envelope()
         let id = try fixture.queue(envelope, content: Array("Subject: hello\r\n\r\nHi\r\n".utf8))

@@ -14,12 +14,12 @@ final class QueueFixture: Sendable {
         directories = QueueDirectories(root: root)
         try Files.makeDirectory(root)
         for directory in QueueDirectory.allCases { try Files.makeDirectory(directories.path(directory)) }
+        try Files.makeDirectory(directories.commit)
     }
 
     deinit {
         // What cannot be removed stays in /tmp.
-        for directory in QueueDirectory.allCases {
-            let path = directories.path(directory)
+        for path in QueueDirectory.allCases.map({ directories.path($0) }) + [directories.commit] {
             for entry in (try? Files.directoryEntries(path)) ?? [] { try? Files.unlink("\(path)/\(entry)") }
             try? Files.removeDirectory(path)
         }
@@ -29,13 +29,19 @@ final class QueueFixture: Sendable {
     /// Puts a message into `incoming`; returns its id.
     func queue(_ envelope: Envelope, content: [UInt8], facts: ContentFacts = []) throws -> QueueID {
         let directory = directories.path(.incoming)
-        let writer = QueueFileWriter(in: directory, envelope: envelope, now: 1_795_465_277_000_000, unique: .random(in: 1...0xFF_FFFF))
-        try writer.append(content[...])
-        var file = try writer.finish(contentFacts: facts)
+        var file = try complete(envelope, content: content, facts: facts)
         try file.makeFile()
         #expect(QueueCommit.commit([file], directory: directory, synchronizes: false) == [nil])
         file.close()
         return file.id
+    }
+
+    /// A message that is in memory yet.
+    func complete(_ envelope: Envelope, content: [UInt8], facts: ContentFacts = []) throws -> CompletedQueueFile {
+        let writer = QueueFileWriter(
+            in: directories.path(.incoming), envelope: envelope, now: 1_795_465_277_000_000, unique: .random(in: 1...0xFF_FFFF))
+        try writer.append(content[...])
+        return try writer.finish(contentFacts: facts)
     }
 
     static func envelope(

@@ -36,6 +36,21 @@ struct RewritingTests {
         #expect(try queue.envelope(forwarded).recipients.map(\.address.logForm) == ["matt@example.org"])
     }
 
+    @Test func aHeaderThatIsCutIsSaidOnce() async throws {
+        let queue = try QueueFixture("header_size_limit = 2000")
+        let long = { (name: String, count: Int) in "\(name): \(String(repeating: "y", count: count))\r\n" }
+        let whole = try await queue.queue(envelope("r@far.test"), long("Short", 1900) + long("Short", 1900) + "\r\nbody\r\n")
+        #expect(!queue.log.contains("longer"), "\(queue.log)")
+        let id = try await queue.queue(envelope("r@far.test"), long("Long", 5000) + long("Longer", 6000) + "A: b\r\n\r\nbody\r\n")
+        let text = try queue.content(id)
+        #expect(text.contains("\r\nA: b\r\n") && text.hasSuffix("\r\n\r\nbody\r\n"))
+        #expect(text.utf8.count < 5000)
+        #expect(try queue.content(whole).utf8.count > 3800)
+        let lines = queue.log.split(separator: "\n").filter { $0.contains("longer") }
+        #expect(lines.count == 1)
+        #expect(lines.allSatisfy { $0.hasSuffix("warning: \(id): header longer than header_size_limit (2000 bytes) cut") }, "\(lines)")
+    }
+
     @Test func canonicalAddressesInTheEnvelope() async throws {
         let queue = try QueueFixture(
             """

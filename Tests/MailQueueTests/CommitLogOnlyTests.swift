@@ -80,6 +80,24 @@ import Testing
         #expect(try queue.records().isEmpty)
     }
 
+    /// What may be somewhere, for who removes what belongs to messages that are gone.
+    @Test func recordsThatAreNotSettledAreFoundWhereverTheyStand() throws {
+        let queue = try CommitLogFixture()
+        #expect(try CommitLogLookup.unsettled(in: queue.directories).isEmpty)
+        var log = try queue.acquire()
+        let batches = try (0..<3).map { _ in try logOnly(queue, &log, count: 2) }
+        let ids = batches.joined().map(\.0.id)
+        var marks = try marks(queue, Array(batches.joined()))
+        #expect(try CommitLogLookup.unsettled(in: queue.directories) == Set(ids))
+        try marks.materialize(ids[1], at: batches[0][1].1)
+        try marks.settle(ids[5])
+        #expect(try CommitLogLookup.unsettled(in: queue.directories) == Set(ids[..<5]))
+        // The second batch is damaged; the third counts all the same.
+        try queue.write([0xFF], at: Int64(batches[1][0].1.offset) + 70)
+        #expect(try CommitLogLookup.unsettled(in: queue.directories) == [ids[0], ids[1], ids[4]])
+        log.close()
+    }
+
     /// qmgr asks for a file after the settlement has made it, and needs none any more.
     @Test func aFileThatCleanupMadeIsTakenAsItIs() throws {
         let queue = try CommitLogFixture()

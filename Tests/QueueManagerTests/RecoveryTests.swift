@@ -125,6 +125,22 @@ func garbageIsMovedToCorruptAndTheServiceGoesOn(directory: QueueDirectory) async
     }
 }
 
+/// A record was appended, and qmgr died before it postponed the message: nothing in the file says so.
+@Test func theLogsOfAnEarlierLifeGoWithTheMessage() async throws {
+    try await onBench { bench in
+        let old = try bench.write(to: ["a@good.test"]).queueID
+        bench.time.now += second
+        bench.restart()
+        bench.time.now += second
+        let new = try bench.write(to: ["a@good.test"]).queueID
+        await bench.manager.recover()
+        await bench.manager.settled()
+        #expect(bench.agents.requests.map(\.queueID) == [old, new])
+        #expect(try bench.count(.incoming) == 0)
+        #expect(bench.bounce.forgotten == [old])
+    }
+}
+
 @Test func aLostNoticeIsMadeUpForByTheRescan() async throws {
     try await onBench(settings: QueueManagerSettings(rescanInterval: 300 * second)) { bench in
         _ = try bench.write(to: ["a@one.test"])

@@ -90,6 +90,21 @@ import Testing
         _ = SystemKit.FileDescriptor(owning: far)
     }
 
+    /// As a file system that cannot do it: the next one is better read.
+    @Test func aFileThatTheKernelDoesNotSendIsNotSaidToBeDamaged() async throws {
+        let (connection, far) = try await Self.connection()
+        let directory = try SystemKit.FileDescriptor.open("/tmp", [.readOnly, .directory])
+        let raw = directory.rawValue
+        do throws(ConnectionError) {
+            try await connection.send(file: raw, from: 0, count: 1, patience: .hours(1))
+            Issue.record("sent")
+        } catch {
+            guard case .unsendable = error else { return #expect(Bool(false), "\(error)") }
+        }
+        _ = consume directory
+        _ = SystemKit.FileDescriptor(owning: far)
+    }
+
     @Test func whoClosesEndsIt() async throws {
         let (connection, far) = try await Self.connection()
         let file = try SealedMemory.make("content", Self.content)

@@ -55,6 +55,23 @@ import Testing
         #expect(throws: SystemError.self) { try other.pwriteAll([[1]], at: 0) }
     }
 
+    /// After a write that the kernel did in part.
+    @Test func theRestOfPiecesIsWhatWasNotWritten() {
+        let pieces: [ArraySlice<UInt8>] = [[], [1, 2, 3], [], [], [9, 4, 5][1...], [6], []]
+        let all = pieces.flatMap(\.self)
+        for start in 0...pieces.count {
+            let some = pieces[start...]
+            let bytes = some.flatMap(\.self)
+            for count in 0...bytes.count {
+                let rest = FileDescriptor.rest(of: some, after: count)
+                #expect(rest.flatMap(\.self) == Array(bytes.dropFirst(count)), "\(start) \(count)")
+                #expect(rest.first?.isEmpty != true, "\(start) \(count)")
+                #expect(rest.isEmpty == (count == bytes.count), "\(start) \(count)")
+            }
+        }
+        #expect(all == [1, 2, 3, 4, 5, 6])
+    }
+
     @Test func piecesThatDoNotFitAreAnError() throws {
         let file = try FileDescriptor.open("/dev/full", [.writeOnly])
         #expect(throws: SystemError.self) { try file.pwriteAll([[1], [2, 3]], at: 0) }

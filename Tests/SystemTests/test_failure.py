@@ -214,6 +214,35 @@ def test_a_reload_that_only_the_running_system_can_refuse_is_told_by_its_status(
     host.martlet("reload", check=0)
 
 
+def test_a_missing_table_is_a_warning_at_check_start_and_reload_and_defers_mail(story):
+    table = story.base / "aliases-not-there"
+    host = story.host("sender.test", users=["anna"], main={"virtual_alias_maps": f"texthash:{table}", "data_directory": story.base})
+    what = rf"warning: {host.config}/main\.cf:\d+: virtual_alias_maps: table texthash:{table}: .*No such file.*: without it mail is deferred"
+    assert re.search(what, host.martlet("check", check=0).stderr.decode())
+    started = host.martlet("start", check=0)
+    try:
+        assert re.search(what, started.stderr.decode()), started
+
+        def rcpt():
+            with Dialogue(host.port) as c:
+                c.ehlo()
+                c.ask("MAIL FROM:<phil@sender.test>")
+                return c.ask("RCPT TO:<anna@sender.test>")
+
+        assert rcpt()[0] == 451
+        reloaded = host.martlet("reload", check=0).stderr.decode()
+        assert re.search(what, reloaded) and "the new configuration is in use" in reloaded, reloaded
+        assert rcpt() == (451, "4.3.0 <anna@sender.test>: Temporary lookup failure")
+        assert re.search(rf"cleanup\[\d+\]: warning: table texthash:{table}: ", host.log()), host.explain()
+        table.write_text("")
+        assert rcpt()[0] == 250
+        # An error within a table is one of the configuration all the same.
+        table.write_text("key without a value\nkey\n")
+        assert [host.martlet(verb).returncode for verb in ("check", "reload")] == [78, 78]
+    finally:
+        host.martlet("stop")
+
+
 def test_a_service_removed_by_a_reload_gives_up_its_port(story):
     host = story.host("sender.test", users=["anna"])
     extra = free_port()
@@ -459,3 +488,35 @@ def test_a_program_that_cannot_run_is_throttled_and_others_go_on(story):
     host.sendmail("-f", "phil@sender.test", "no-such-user", stdin=b"Subject: unknown\n\nx\n")
     host.wait_for_log(r"master\[\d+\]: warning: .*bounce.*throttling", 1)
     assert any(host.queue_files().values()), "not dropped"
+
+
+# Memory
+
+
+def resident(pid):
+    """In MB."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
+
+
+def test_what_a_peak_took_is_given_back(story):
+    host = story.host("sender.test", users=["anna"], main={"smtpd_client_connection_count_limit": "0"}).start()
+    with Dialogue(host.port) as c:
+        c.ehlo()
+        assert c.transaction("anna@sender.test", HEADER.format("first") + "x\r\n.\r\n")[0] == 250
+    host.wait_for_mail("anna")
+    pids = [only(host.children(name)) for name in ("smtpd", "cleanup")]
+    before = [resident(pid) for pid in pids]
+    # Content of all sizes, of which nobody sees the end.
+    clients = [Dialogue(host.port) for _ in range(300)]
+    for number, c in enumerate(clients):
+        c.ehlo()
+        assert c.ask("MAIL FROM:<phil@sender.test>")[0] == 250
+        assert c.ask("RCPT TO:<anna@sender.test>")[0] == 250
+        assert c.ask("DATA")[0] == 354
+        c.send(HEADER.format("never") + (("x" * 76 + "\r\n") * (500 + 10 * number)))
+    wait_until(lambda: sum(map(resident, pids)) > sum(before) + 30, "they take memory", context=host.explain)
+    for c in clients:
+        c.close()
+    for pid, mb in zip(pids, before):
+        wait_until(lambda: resident(pid) < mb + 10, f"{pid} is as small as before", context=lambda: f"{mb} MB before, {resident(pid)} MB now")

@@ -89,6 +89,7 @@ void csk_ignore_signal(int signal);
 // Limits
 int64_t csk_raise_open_files(int64_t maximum);           // the new soft limit or -errno
 void csk_keep_free_memory(int trim, int map);            // mallopt: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+void csk_give_free_memory_back(void);                    // malloc_trim: whole pages that are free, also between others in use
 
 // Text
 const char *csk_error_text(int error);                   // never NULL
