@@ -490,6 +490,25 @@ def test_a_program_that_cannot_run_is_throttled_and_others_go_on(story):
     assert any(host.queue_files().values()), "not dropped"
 
 
+# Logs
+
+
+def test_logs_of_messages_that_are_gone_go_at_the_next_start_of_bounce(story):
+    """As a qmgr that dies between the removal of a message and the forgetting of its logs leaves them."""
+    host = story.host("sender.test", users=["anna"], main={"transport_maps": "inline:{ {later.test = retry:4.3.0 not now} }"}).start()
+    host.sendmail("-i", "phil@later.test", stdin=b"Subject: waits\n\nx\n")
+    waiting = only(wait_until(lambda: os.listdir(host.queue / "deferred"), "it is deferred", context=host.explain))
+    assert os.listdir(host.queue / "defer") == [waiting]
+    host.stop()
+    for directory in ("defer", "trace", "bounce"):
+        shutil.copy(host.queue / "defer" / waiting, host.queue / directory / "4jYJLY11QbzBJR")
+    host.start()
+    host.command("postqueue", "-f", check=0)
+    wait_until(lambda: os.listdir(host.queue / "defer") == [waiting] and not os.listdir(host.queue / "trace"), "orphans are gone", context=host.explain)
+    assert os.listdir(host.queue / "bounce") == ["4jYJLY11QbzBJR"]
+    host.wait_for_log("bounce.*: 1 defer logs of messages that are gone removed")
+
+
 # Memory
 
 
