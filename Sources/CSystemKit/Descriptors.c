@@ -175,7 +175,7 @@ int csk_window_make(const char *name, size_t size) {
     return fd;
 }
 
-int csk_window_map(int fd, size_t size, void **memory) {
+int csk_window_check(int fd, size_t size) {
     struct stat status;
     int seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || fstat(fd, &status) < 0) return -errno;
@@ -183,6 +183,10 @@ int csk_window_map(int fd, size_t size, void **memory) {
     struct statfs kind;
     if (fstatfs(fd, &kind) < 0) return -errno;
     if (kind.f_type == HUGETLBFS_MAGIC) return -EINVAL;   // its pages may run out, and who touches them then dies
+    return 0;
+}
+
+int csk_window_map(int fd, size_t size, void **memory) {
     *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return *memory == MAP_FAILED ? -errno : 0;
 }

@@ -39,6 +39,7 @@ public final class SharedWindow {
 
     /// The memory that another process has made. EINVAL where it could become smaller.
     public convenience init(received descriptor: borrowing FileDescriptor) throws(SystemError) {
+        try checked(Int(csk_window_check(descriptor.rawValue, SharedWindow.size)), "check", "window")
         try self.init(mapping: descriptor.rawValue)
     }
 

@@ -31,7 +31,8 @@ int csk_memory_file(const char *name);                   // memfd_create, sealab
 int csk_seal(int fd);                                    // no write, shrink, grow or further seal
 // Memory of two processes. Sealed against changes of its size: who maps it can trust that it stays.
 int csk_window_make(const char *name, size_t size);
-int csk_window_map(int fd, size_t size, void **memory);  // -EINVAL where the size is not sealed, or too small
+int csk_window_check(int fd, size_t size);               // of another's: -EINVAL where the size is not sealed, or too small, or pages may run out
+int csk_window_map(int fd, size_t size, void **memory);
 void csk_window_unmap(void *memory, size_t size);
 int csk_window_is_taken(const void *memory, size_t slot);     // the byte at `slot`, read and written as one process shows it to another
 void csk_window_mark(void *memory, size_t slot, int taken);
