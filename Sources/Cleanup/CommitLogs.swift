@@ -1,6 +1,6 @@
 // The commit logs of this process: one that is written to, and one that is settled or waits for its turn.
 //
-// A log costs nothing where nobody needs it: it is made when messages come densely (LogDemand), on a thread of its own; until then, while both are full,
+// A log costs nothing where nobody needs it: it is made when messages come densely, or steadily (LogDemand), on a thread of its own; until then, while both are full,
 // and where one cannot be made, each file is synced for itself. A log is settled when it is full, some seconds after its first message, and at the end
 // of the process. What cannot be settled stays in its log, which is not written to any more, and is tried again.
 

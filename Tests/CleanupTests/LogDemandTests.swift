@@ -8,6 +8,10 @@ import Testing
     @Test(arguments: [
         ("a small log", 1 << 20, [(0, 2)], true),
         ("alone", 1 << 20, Array(repeating: (1, 1), count: 500), false),
+        ("alone, but again and again", 32 << 20, Array(repeating: (10, 1), count: 600), true),
+        ("the same for a while only", 32 << 20, Array(repeating: (10, 1), count: 400), false),
+        ("the same, but slower", 32 << 20, Array(repeating: (30, 1), count: 2000), false),
+        ("the same with a pause", 32 << 20, Array(repeating: (10, 1), count: 450) + [(2500, 1)] + Array(repeating: (10, 1), count: 450), false),
         ("two now and then", 32 << 20, Array(repeating: (200, 2), count: 200), false),
         ("senders in line", 32 << 20, Array(repeating: (5, 16), count: 4), true),
         ("not yet", 32 << 20, Array(repeating: (5, 16), count: 3), false),
