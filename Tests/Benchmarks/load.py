@@ -1,6 +1,7 @@
 """Who makes the load and who takes it: mailload (beside this file, compiled here), and Postfix's smtp-source and smtp-sink out of Debian's
 package. Both do the same work; smtp-source is what others measure with, mailload takes less of the machine and knows more."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,7 +26,8 @@ class MailLoad:
         self.base.mkdir()
         self.program = self.base / "mailload"
         compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("clang")
-        subprocess.run([compiler, "-O2", "-std=c11", "-D_GNU_SOURCE", "-o", self.program, *sorted(SOURCES.glob("*.c"))], check=True)
+        flags = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-pthread"]
+        subprocess.run([compiler, *flags, "-o", self.program, *sorted(SOURCES.glob("*.c"))], check=True)
         self.port = free_port()
         self.sink = None
 
@@ -36,6 +38,20 @@ class MailLoad:
             stdin=subprocess.DEVNULL,
         )
         wait_until(lambda: counts.exists() and counts.stat().st_size == 32 and _listens(self.port), "the sink listens")
+
+    @contextlib.contextmanager
+    def store(self, directory):
+        """A receiver that is no mail system, which syncs what it takes into files of a directory; gives its port."""
+        port = free_port()
+        directory.mkdir()
+        process = subprocess.Popen([self.program, "store", "-p", str(port), "-w", directory], stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: _listens(port), "the store listens")
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+            shutil.rmtree(directory)
 
     def counts(self):
         """Messages, recipients, octets and connections that the sink has seen."""

@@ -4,7 +4,7 @@
  * to its 250, recipients in many domains, and a sink whose counts can be read while it runs. One thread and one epoll loop each, so that
  * the generator takes little of the machine that is measured.
  *
- * Security posture: for tests only. It binds and connects to loopback addresses and nothing else, and opens one file: the counts.
+ * Security posture: for tests only. It binds and connects to loopback addresses and nothing else, and opens one file: the counts; the store, one for each message.
  * Known limits: IPv4; no TLS; a server's refusal ends the run, because a benchmark with refusals measures nothing. */
 
 #ifndef MAILLOAD_H
@@ -22,6 +22,7 @@ struct options {
     int keeps, pipelines;
     double rate;        /* messages a second; 0: as fast as it goes */
     const char *counts; /* sink: the file that holds struct counts */
+    const char *directory; /* store: where the files go */
 };
 
 /* What the sink has seen, in a file that others map or read at any time. */
@@ -31,6 +32,7 @@ struct counts {
 
 int run_source(const struct options *options);
 int run_sink(const struct options *options);
+int run_store(const struct options *options);
 
 /* Shared by both. */
 uint64_t now_ns(void);

@@ -15,6 +15,7 @@ static const char usage[] = "usage: mailload source -p port [-a address] [-s ses
                             "[-r recipients] [-D domains]\n"
                             "                       [-k] [-P] [-R rate]\n"
                             "       mailload sink -p port [-a address[+count]]... [-c countsfile]\n"
+                            "       mailload store -p port -w directory [-a address]\n"
                             "  -k keeps connections; -P pipelines the envelope; in the recipient %m, %r and %d are the number of the "
                             "message, the recipient and the domain\n";
 
@@ -67,7 +68,7 @@ int main(int argc, char **argv) {
     if (argc < 2) die("%s", usage);
     const char *mode = argv[1];
     optind = 2;
-    while ((letter = getopt(argc, argv, "a:p:s:m:l:f:t:r:D:kPR:c:")) != -1) {
+    while ((letter = getopt(argc, argv, "a:p:s:m:l:f:t:r:D:kPR:c:w:")) != -1) {
         switch (letter) {
         case 'a':
             if (options.address_count == sizeof options.addresses / sizeof options.addresses[0]) die("too many addresses");
@@ -85,6 +86,7 @@ int main(int argc, char **argv) {
         case 'P': options.pipelines = 1; break;
         case 'R': options.rate = strtod(optarg, NULL); break;
         case 'c': options.counts = optarg; break;
+        case 'w': options.directory = optarg; break;
         default: die("%s", usage);
         }
     }
@@ -97,5 +99,6 @@ int main(int argc, char **argv) {
     }
     if (strcmp(mode, "source") == 0) return run_source(&options);
     if (strcmp(mode, "sink") == 0) return run_sink(&options);
+    if (strcmp(mode, "store") == 0) return run_store(&options);
     die("%s", usage);
 }
