@@ -138,7 +138,7 @@ struct BounceLogStore: Sendable {
         return found
     }
 
-    /// Removes the logs of messages that ``withoutFile(_:_:untouched:now:)`` has found, and that are gone; how many.
+    /// Removes the logs of messages that ``withoutFile(_:_:untouched:now:)`` has found, and that are gone; how many, and why one was not removed.
     ///
     /// A message is a file, or a record of a commit log that is not settled, or both, and changes from a record into a file, never back. So it is gone
     /// if it is no file, then no such record, then no file: the second look at the files finds what became one before the look at the records, or
@@ -146,10 +146,22 @@ struct BounceLogStore: Sendable {
     /// old. No request for it comes any more, except one that was under way when qmgr died. A file that is torn, or in `corrupt`, counts.
     ///
     /// - Parameter recorded: the messages of all such records, read after the first look.
-    func removeOrphans(_ log: BounceLog, _ ids: [QueueID], recorded: Set<QueueID>) throws(SystemError) -> Int {
+    func removeOrphans(_ log: BounceLog, _ ids: [QueueID], recorded: Set<QueueID>) throws(SystemError)
+        -> (removed: Int, failure: SystemError?)
+    {
         let gone = try withoutFile(log, ids.filter { !recorded.contains($0) })
-        for id in gone { try unlinkIfPresent(path(log, id)) }
-        return gone.count
+        var failure: SystemError?
+        var removed = 0
+        for id in gone {
+            // One that stays does not keep the others.
+            do throws(SystemError) {
+                try unlinkIfPresent(path(log, id))
+                removed += 1
+            } catch {
+                failure = error
+            }
+        }
+        return (removed, failure)
     }
 
     /// The messages that have a log.

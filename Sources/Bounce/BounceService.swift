@@ -244,7 +244,9 @@ final class BounceService {
         let recorded = try await pool.runIfActive { try CommitLogLookup.unsettled(in: directories) }
         var removed = 0
         for some in batches(orphans) {
-            removed += try await onPool { store throws(SystemError) in try store.removeOrphans(kind, some, recorded: recorded) }.get()
+            let result = try await onPool { store throws(SystemError) in try store.removeOrphans(kind, some, recorded: recorded) }.get()
+            removed += result.removed
+            if let failure = result.failure { log.warning("cannot remove a \(kind.directory) log without a message: \(failure)") }
         }
         if removed > 0 { log.info("\(removed) \(kind.directory) logs of messages that are gone removed") }
     }

@@ -178,7 +178,9 @@ final class CleanupService {
             if let refusal = rewriter.refusal { return refusal }
             do {
                 if !parts.header.isEmpty { try writer.append(parts.header) }
-                if !parts.body.isEmpty { try writer.append(parts.body) }
+                // A small part does not hold the memory of a whole frame while it waits.
+                let isPart = parts.body.count < frame.payload.count / 2
+                if !parts.body.isEmpty { try writer.append(isPart ? Array(parts.body)[...] : parts.body) }
             } catch {
                 log.warning("queue file write error: \(error)")
                 return CleanupService.refusal(for: error)

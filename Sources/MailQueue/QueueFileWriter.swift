@@ -147,7 +147,8 @@ public final class QueueFileWriter {
         }
     }
 
-    /// Adds the end record and the header. What is held, or too large to be kept, is a file then, complete but not durable.
+    /// Adds the end record and the header. What is held, or too large to be kept, is a file then, complete but not durable;
+    /// but where its content waits in memory (``ContentRoom``) only ``CompletedQueueFile/makeFile()`` makes it one.
     public func finish(contentFacts: ContentFacts) throws(SystemError) -> CompletedQueueFile {
         var header = QueueFileHeader(
             contentFacts: contentFacts, envelopeLength: UInt32(envelope.count), recipientCount: UInt32(recipientCount),

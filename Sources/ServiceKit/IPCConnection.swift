@@ -318,9 +318,18 @@ public final class IPCConnection {
     private func take(_ buffer: ByteBuffer) {
         guard closed == nil else { return }
         decoder.append(buffer.readableBytesView)
+        var fromWindow = 0
         do {
             while closed == nil, let frame = try decoder.next() {
-                try dispatch(frame.type == MultiplexerFrame.inWindow && isServer ? IPCWindow.take(frame, from: window) : frame)
+                guard frame.type == MultiplexerFrame.inWindow && isServer else {
+                    try dispatch(frame)
+                    continue
+                }
+                // What was read at once was sent before any slot in it was cleared here: each is in it once at most. More would be memory for
+                // a few bytes, before anyone can take it.
+                fromWindow += 1
+                guard fromWindow <= SharedWindow.slotCount else { throw IPCError.violation("more in the window than it has slots") }
+                try dispatch(IPCWindow.take(frame, from: window))
             }
         } catch let error as IPCError {
             close(error)

@@ -75,7 +75,9 @@ public final class IPCStream {
         }
         if inboxStart < inbox.count {
             timedOut = false
-            let frame = inbox[inboxStart]
+            // Not kept here until the last one is taken.
+            var frame = IPCFrame(stream: 0, type: 0, payload: [])
+            swap(&frame, &inbox[inboxStart])
             inboxStart += 1
             if inboxStart == inbox.count {
                 inbox.removeAll(keepingCapacity: false)
@@ -146,11 +148,12 @@ public final class IPCStream {
             wakeReader()
             wakeWriter()
         case MultiplexerFrame.firstProtocolType...:
-            unread += frame.payload.count
-            // Credit is asked for before a frame, not for its size: one frame may go beyond it. More, or frames of nothing without end, is an attack.
-            guard unread <= IPCFrame.initialCredit + IPCFrame.maximumPayload, inbox.count - inboxStart < IPCStream.mostUnread else {
+            // Credit is asked for before a frame, not for its size: one frame may go beyond it, and none comes before that is made good. More, or
+            // frames of nothing without end, is an attack.
+            guard unread < IPCFrame.initialCredit, inbox.count - inboxStart < IPCStream.mostUnread else {
                 throw IPCError.violation("more frames than there is credit for")
             }
+            unread += frame.payload.count
             inbox.append(frame)
             wakeReader()
             wakeWriter()

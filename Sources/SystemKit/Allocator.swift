@@ -9,6 +9,8 @@ import CSystemKit
 public enum Allocator {
     /// Keeps so many freed bytes, at most, at the end of each arena for what comes next, and takes blocks of up to 512 KB from there.
     ///
+    /// Each thread that allocates much may have an arena of its own.
+    ///
     /// - Parameter bytes: below the size of an arena's heap (64 MB). To be called before there are threads.
     public static func keepFreed(_ bytes: Int) { csk_keep_free_memory(Int32(clamping: bytes), 512 << 10) }
 

@@ -3,9 +3,10 @@
 // It is divided into slots. The sender takes one, fills it, and says in a message of its own which one and how much is in it; the receiver copies
 // that out and clears the slot. What says whether a slot is taken is a byte in the memory itself: nothing has to be sent for it.
 // Security: either side may write anything there at any time. So the receiver copies first and looks at its copy only; the sender believes nothing
-// it reads there but whether a slot is taken, of which a lie spoils its own content or leaves it without slots. The size is sealed: no access can
-// end in SIGBUS.
-// Known limits: a slot that was taken and never announced stays so; both ends live in one thread each.
+// it reads there but whether a slot is taken, of which a lie spoils its own content or leaves it without slots. The size is sealed: no access is
+// beyond its end.
+// Known limits: where the kernel has no memory left for a page that is touched first (strict overcommit, the limit of a control group), that is
+// the end of who touches it, as with any memory; a slot that was taken and never announced stays so; both ends live in one thread each.
 
 import CSystemKit
 

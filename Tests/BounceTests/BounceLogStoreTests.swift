@@ -102,7 +102,7 @@ import Testing
         for log in BounceLog.allCases {
             #expect(try store.withoutFile(log, [id, alive]) == [id])
             // It became a file after the first look.
-            #expect(try store.removeOrphans(log, [alive, id], recorded: []) == 1)
+            #expect(try store.removeOrphans(log, [alive, id], recorded: []).removed == 1)
             #expect(try store.ids(log) == [alive])
         }
     }
@@ -118,7 +118,18 @@ import Testing
     @Test func aLogWhoseMessageIsARecordIsLeft() throws {
         let other = QueueID(microseconds: 1_795_465_277_000_000, unique: 6)
         _ = store.append([QueueFixture.record(.defer), QueueFixture.record(.defer, id: other)])
-        #expect(try store.removeOrphans(.defer, [id, other], recorded: [id]) == 1)
+        #expect(try store.removeOrphans(.defer, [id, other], recorded: [id]).removed == 1)
         #expect(try store.ids(.defer) == [id])
+    }
+
+    @Test func aLogThatCannotBeRemovedDoesNotKeepTheOthers() throws {
+        let odd = QueueID(microseconds: 1_795_465_277_000_000, unique: 6)
+        let path = "\(fixture.directories.root)/defer/\(odd.text)"
+        try Files.makeDirectory(path)
+        _ = store.append([QueueFixture.record(.defer)])
+        let result = try store.removeOrphans(.defer, [odd, id], recorded: [])
+        #expect(result.removed == 1 && result.failure != nil)
+        #expect(try store.ids(.defer) == [odd])
+        try Files.removeDirectory(path)
     }
 }

@@ -196,6 +196,24 @@ struct IPCConnectionTests {
         #expect(client.closed != nil && got <= 1)
     }
 
+    /// A few bytes that stand for 64 KB each: neither more of them at once than the window has slots, nor more in a stream than it has credit.
+    @Test(arguments: [(33, 1, true), (9, 65_536, true), (32, 1, false), (8, 65_536, false)])
+    func theWindowIsNoWayToTakeMemory(frames: Int, size: Int, isTooMuch: Bool) async throws {
+        let server = try TestServer()
+        let client = try await server.connect(spoken: windowed) { stream in
+            var got = 0
+            while got < frames, let frame = try? await stream.receive(deadline: soon), frame.payload.count == size { got += 1 }
+            if got == frames { try? await stream.send(17) }
+        }
+        let stream = try client.open()
+        // All in one turn of the loop, and so in one read of the server.
+        for _ in 1...frames {
+            try await stream.send(MultiplexerFrame.inWindow, WindowFrame(type: 16, slot: 0, count: UInt32(size)).encoded)
+        }
+        let answer = try? await stream.receive(deadline: soon)
+        #expect((answer == nil) == isTooMuch && (client.closed != nil) == isTooMuch)
+    }
+
     @Test func aDescriptorArrivesWithItsRequest() async throws {
         let server = try TestServer()
         let client = try await server.connect { stream in
