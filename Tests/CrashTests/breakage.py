@@ -17,12 +17,12 @@ WRITE, PWRITE = r"/^(writev?|send(to|msg|file))$", r"/^pwrite(64|v)$"
 # The calls that change the queue or the mailboxes, or tell of it, with the highest number worth a try in a process's life. Where a name is
 # a pattern strace counts all that match as one: rename and renameat, unlink and unlinkat, all that puts bytes into a file or a socket.
 CALLS = {
-    "cleanup": {"flock": 8, PWRITE: 24, "ftruncate": 2, "sync_file_range": 2, "fdatasync": 16, "io_submit": 8, "io_getevents": 8, "fsync": 12, "/^unlink": 2, "/^rename": 1, WRITE: 12},
+    "cleanup": {"flock": 8, PWRITE: 24, "ftruncate": 2, "fallocate": 4, "fdatasync": 16, "io_submit": 8, "io_getevents": 8, "fsync": 12, "/^unlink": 2, "/^rename": 1, WRITE: 12},
     # The syncs are those of the recovery of commit logs.
     "qmgr": {PWRITE: 8, "flock": 3, "fdatasync": 2, "io_submit": 1, "fsync": 4, "utimensat": 4, "/^rename": 4, "/^unlink": 6, WRITE: 24},
     "bounce": {"flock": 6, "fdatasync": 4, "fsync": 4, "/^unlink": 4, WRITE: 16},
     "pickup": {"pread64": 8, "/^unlink": 3, WRITE: 8},
-    "local": {"fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, WRITE: 12},
+    "local": {"sync_file_range": 2, "fdatasync": 4, "io_submit": 8, "io_getevents": 8, "fsync": 4, "/^rename": 4, "/^link": 3, "ftruncate": 1, WRITE: 12},
     "smtp": {"pread64": 3, "connect": 2, WRITE: 20},
     # Says 250.
     "smtpd": {WRITE: 20},
