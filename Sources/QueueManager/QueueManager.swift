@@ -10,7 +10,6 @@
 // clock that is given, so that tests live through five days in a moment.
 
 import MailIPC
-import MailLog
 import MailModel
 import MailQueue
 import NIOCore
@@ -37,8 +36,7 @@ final class QueueManager {
     var active: [QueueID: ActiveMessage] = [:]
     var due = DueQueue()
     /// Messages in `incoming` that wait for room, oldest first. Those that left otherwise are skipped.
-    var backlog: [QueueID] = []
-    private var backlogStart = 0
+    var backlog = Backlog()
     var inBacklog: Set<QueueID> = []
     /// Where those stand that wait, in the backlog or for their time, and were in a commit log alone when they were noted.
     var logged: [QueueID: CommitLogPlace] = [:]
@@ -53,24 +51,20 @@ final class QueueManager {
     /// Deliveries of one transport at a time, whatever its processes offer: each has a descriptor on its way for a moment.
     static let mostDeliveries = 1000
     /// Where the next message is taken from first: `incoming`, `deferred`, the lanes.
-    private var nextSource = 0
-    private var shares: ActiveShares
-    private var isFeedingLater = false
+    var nextSource = 0
+    var shares: ActiveShares
+    var isFeedingLater = false
     /// Reads files for listings.
     lazy var listingPool: NIOThreadPool = {
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
         return pool
     }()
-    /// Messages read in one go, so that a thousand that are due at once do not stop everything else.
-    private static let feedBatch = 64
     private(set) var isDraining = false
     private var nextRescan: Int64
     /// The start of this program.
-    private let began: Int64
-    /// Tasks that have begun and not ended.
-    private var operations = 0
-    private var idleWaiters: [CheckedContinuation<Void, Never>] = []
+    let began: Int64
+    private let operations = Operations()
     /// Told when ``nextWakeUp`` may have become earlier.
     var onWakeUpChange: () -> Void = {}
 
@@ -119,18 +113,6 @@ final class QueueManager {
         pump()
     }
 
-    /// Whether another message may become active.
-    var hasRoom: Bool { shares.hasRoom }
-
-    /// Notes a file in `incoming`, or a message of a commit log.
-    func enlist(_ id: QueueID, at place: CommitLogPlace? = nil) {
-        guard active[id] == nil, inBacklog.insert(id).inserted else { return }
-        // One that waited for room for a file has it.
-        due.remove(id)
-        logged[id] = place
-        backlog.append(id)
-    }
-
     // MARK: Time
 
     /// When ``tick()`` is to be called next, microseconds since 1970.
@@ -156,109 +138,7 @@ final class QueueManager {
         feed()
     }
 
-    // MARK: Activation
-
-    /// Takes messages up while there is room, from `incoming`, `deferred` and the lanes in turn, so that none holds up another.
-    func feed() {
-        guard !isDraining else { return }
-        let now = clock.now()
-        var count = 0
-        while hasRoom {
-            guard count < QueueManager.feedBatch else {
-                feedLater()
-                break
-            }
-            count += 1
-            nextSource = (nextSource + 1) % 3
-            guard (0..<3).contains(where: { take(from: (nextSource + $0) % 3, now) }) else { break }
-        }
-        pump()
-        onWakeUpChange()
-    }
-
-    private func take(from source: Int, _ now: Int64) -> Bool {
-        switch source {
-        case 0: takeFromBacklog()
-        case 1: takeDue(now)
-        default: takeFromLane()
-        }
-    }
-
-    private func feedLater() {
-        guard !isFeedingLater else { return }
-        isFeedingLater = true
-        run {
-            await Task.yield()
-            self.isFeedingLater = false
-            self.feed()
-        }
-    }
-
-    private func takeFromBacklog() -> Bool {
-        while backlogStart < backlog.count {
-            let id = backlog[backlogStart]
-            backlogStart += 1
-            if backlogStart == backlog.count || backlogStart >= 4096 {
-                backlog.removeFirst(backlogStart)
-                backlogStart = 0
-            }
-            guard inBacklog.remove(id) != nil else { continue }
-            activate(id, from: .incoming)
-            return true
-        }
-        return false
-    }
-
-    private func takeDue(_ now: Int64) -> Bool {
-        guard let id = due.popDue(now: now) else { return false }
-        // The scan at start may have seen it just before it was taken up; it is scheduled again when its round ends.
-        guard active[id] == nil else { return true }
-        activate(id, from: logged[id] == nil ? .deferred : .incoming, wasTried: true)
-        return true
-    }
-
-    private func takeFromLane() -> Bool {
-        while let (id, lane) = shares.nextWaiting() {
-            if inBacklog.remove(id) != nil {
-                activate(id, from: .incoming, lane: lane)
-                return true
-            }
-            // One with a time was flushed, or left and came back: it is taken when it is due.
-            if due.due(of: id) == QueueManager.inLane {
-                due.remove(id)
-                activate(id, from: .deferred, lane: lane)
-                return true
-            }
-        }
-        return false
-    }
-
-    /// The time of a deferred message that waits in a lane.
-    static let inLane = Int64.max
-
-    /// Reads a message and begins a round of attempts.
-    private func activate(_ id: QueueID, from directory: QueueDirectory, lane: ActiveShares.Lane? = nil, wasTried: Bool = false) {
-        if toBeHeld.contains(id) { return holdNow(id) }
-        let isFlushed = flushed.remove(id) != nil
-        do throws(QueueFileError) {
-            let place = directory == .incoming ? logged.removeValue(forKey: id) : nil
-            let inLog = try storedInLog(id, place)
-            let stored: StoredMessage
-            if let inLog { stored = inLog } else { stored = try files.load(id, in: directory) }
-            guard !stored.envelope.recipients.isEmpty else { throw .notAQueueFile("no recipients") }
-            if directory == .incoming && stored.envelope.isHeld {
-                move(id, from: .incoming, to: .hold)
-                return
-            }
-            let message = ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed)
-            if inLog != nil { message.place = place }
-            // Also what an earlier life of this program may have had recorded before it died.
-            if wasTried || stored.envelope.arrival < began { message.hasLogs = true }
-            begin(message, from: lane)
-        } catch {
-            setAside(id, in: directory, because: error)
-        }
-    }
+    // MARK: Files
 
     /// What is done with a file that cannot be read as a message. Nothing is ever removed here.
     func setAside(_ id: QueueID, in directory: QueueDirectory, because error: QueueFileError) {
@@ -295,93 +175,13 @@ final class QueueManager {
         do { try files.move(id, from: from, to: to) } catch { log.warning("\(error)") }
     }
 
-    /// Routes the recipients of a message and hands them to the scheduler, or has it wait in a lane.
-    private func begin(_ message: ActiveMessage, from lane: ActiveShares.Lane? = nil) {
-        let todo = message.todo
-        var placements: [RecipientPlacement] = []
-        var answers: [(program: String, result: RecipientResult)] = []
-        for index in todo {
-            switch place(index, of: message) {
-            case .destination(let destination):
-                placements.append(RecipientPlacement(recipient: UInt32(index), destination: destination))
-            case .answer(let program, let outcome):
-                answers.append((program, RecipientResult(index: index, outcome: outcome)))
-            }
-        }
-        let sender = ActiveShares.senderKey(message.envelope.sender)
-        let ticket = ActiveShares.Ticket(sender: sender, placements: placements, recipients: todo.count)
-        // What the administrator asked for does not wait.
-        if !message.isFlushed, let lane = shares.lane(for: ticket, from: lane) {
-            // It is read again when it is its turn.
-            shares.wait(message.id, ticket, in: lane)
-            if message.directory == .deferred {
-                due.schedule(message.id, due: QueueManager.inLane)
-            } else {
-                inBacklog.insert(message.id)
-                logged[message.id] = message.place
-            }
-            return
-        }
-        active[message.id] = message
-        shares.enter(ticket)
-        message.ticket = ticket
-        message.outstanding = todo.count
-        log.info(
-            "\(message.id): from=<\(message.envelope.sender.logForm)>, size=\(message.contentLength), "
-                + "nrcpt=\(message.envelope.recipients.count) (queue active)",
-            fields: .event("active", message.id) + [
-                "sender": .text(message.envelope.sender.logForm), "size": .number(Int64(clamping: message.contentLength)),
-                "nrcpt": .number(Int64(message.envelope.recipients.count)), "nrcpt_to_do": .number(Int64(todo.count)),
-                "queue_name": .text(message.directory.name), "age": .duration(clock.now() - message.envelope.arrival),
-            ])
-        guard !todo.isEmpty else {
-            run { await self.finishRound(message) }
-            return
-        }
-        if message.isFlushed { for placement in placements { scheduler.revive(placement.destination, now: clock.now()) } }
-        for (program, result) in answers { log.recipient(message, result.index, result.outcome, program: program, now: clock.now()) }
-        let suspended = scheduler.add(
-            message: message.id, recipients: placements, sender: sender, isRetry: message.directory == .deferred, now: clock.now())
-        if !answers.isEmpty { run { await self.conclude(message, answers.map(\.result)) } }
-        suspend(suspended)
-    }
-
-    /// The round of a message is over; another may have its place.
-    func end(_ message: ActiveMessage) {
-        guard active[message.id] === message else { return }
-        let wasFull = !hasRoom
-        active[message.id] = nil
-        if let ticket = message.ticket { shares.leave(ticket) }
-        if wasFull || shares.isAnyoneWaiting { feedLater() }
-    }
-
     // MARK: Tasks
 
-    /// Starts a task that ``settled()`` and ``drain()`` wait for.
-    func run(_ operation: @escaping @ServiceActor () async -> Void) {
-        operations += 1
-        ServiceActor.start { [self] in
-            await operation()
-            operations -= 1
-            if operations == 0 { wakeIdleWaiters() }
-        }
-    }
-
-    private func wakeIdleWaiters() {
-        let waiters = idleWaiters
-        idleWaiters = []
-        for waiter in waiters { waiter.resume() }
-    }
+    /// Starts a task that ``settled()`` and ``drain(patience:)`` wait for.
+    func run(_ operation: @escaping @ServiceActor () async -> Void) { operations.run(operation) }
 
     /// Waits until nothing is under way.
-    func settled() async {
-        while operations > 0 {
-            await withCheckedContinuation { continuation in
-                guard operations > 0 else { return continuation.resume() }
-                idleWaiters.append(continuation)
-            }
-        }
-    }
+    func settled() async { await operations.settled() }
 
     /// Takes up nothing more and waits for what is under way. What is in memory and was not tried stays in the queue as it is.
     ///
@@ -392,9 +192,9 @@ final class QueueManager {
         onWakeUpChange()
         let timer = ServiceActor.loop.scheduleTask(in: patience) {
             ServiceActor.assumeIsolated {
-                if self.operations > 0 { self.log.warning("\(self.operations) operations are still under way and are given up") }
-                self.operations = 0
-                self.wakeIdleWaiters()
+                let count = self.operations.count
+                if count > 0 { self.log.warning("\(count) operations are still under way and are given up") }
+                self.operations.giveUp()
             }
         }
         await settled()
