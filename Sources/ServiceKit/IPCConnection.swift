@@ -5,35 +5,29 @@
 
 public import MailIPC
 import MailModel
-public import NIOCore
+import NIOCore
 import SystemKit
 
 /// Either end of a connection.
 @ServiceActor
 public final class IPCConnection {
-    private let stream: StreamConnection
+    let stream: StreamConnection
     private var decoder = IPCFrameDecoder()
     private var streams: [UInt32: IPCStream] = [:]
     private var nextStream: UInt32 = 1
-    private var sideChannel: IPCSideChannel?
-    private var window: IPCWindow?
+    var sideChannel: IPCSideChannel?
+    var window: IPCWindow?
     let isServer: Bool
     /// Server: whether the client is root or the user of this process. Others reach a socket by a group's right, as set-gid programs do.
-    private(set) var isPeerTrusted = false
-    private var outgoing: [UInt8] = []
-    private var isFlushOrdered = false
+    var isPeerTrusted = false
+    var outgoing: [UInt8] = []
+    var isFlushOrdered = false
     private let timer = DeadlineTimer()
-    private var onOpen: ((IPCStream) -> Void)?
-    private var helloWaiter: CheckedContinuation<Void, Never>?
-    private var hello: IPCHello?
+    var onOpen: ((IPCStream) -> Void)?
+    var helloWaiter: CheckedContinuation<Void, Never>?
+    var hello: IPCHello?
     /// Server: streams that a client may have open before it is taken for hostile.
-    private var streamLimit = Int.max
-    /// What waits for the end of this turn of the loop is sent at once from here on.
-    private static let flushSize = 131_072
-    /// A frame of this size goes out from where it is, uncopied, with what waits before it.
-    static let largeSize = 16_384
-    /// What a client's socket may hold, and the kernel lets it (net.core.wmem_max) without a word.
-    private static let sendBuffer = 425_984
+    var streamLimit = Int.max
 
     /// Why it is closed; nil while it works.
     public private(set) var closed: IPCError?
@@ -42,7 +36,7 @@ public final class IPCConnection {
     /// Called once when it closes.
     public var onClose: (() -> Void)?
 
-    private init(stream: StreamConnection, isServer: Bool) {
+    init(stream: StreamConnection, isServer: Bool) {
         self.stream = stream
         self.isServer = isServer
         timer.onTime = { [weak self] in self?.expireStreams() }
@@ -57,115 +51,12 @@ public final class IPCConnection {
     public var hasRoom: Bool { closed == nil && !isDraining && pausedFor == nil && openStreams < capacity }
     /// The stream whose long work the server is at; nil while it takes requests.
     private var pausedFor: UInt32?
-    /// The other end does not keep up: what is large waits in ``awaitRoom()``.
-    private var isCongested: Bool { stream.hasLeftovers && closed == nil }
-    /// Those who wait, in their order.
-    private var congested: [CheckedContinuation<Void, Never>] = []
+    /// Those who wait in ``awaitRoom()``, in their order.
+    var congested: [CheckedContinuation<Void, Never>] = []
     /// How many streams are open.
     public var openStreams: Int { streams.count }
 
-    // MARK: Making
-
-    /// Connects to a service and learns that it speaks `protocol`.
-    public static func connect(
-        path: String, protocol spoken: IPCProtocol, deadline: NIODeadline
-    ) async throws(IPCError) -> IPCConnection {
-        try await connect(to: .path(path), protocol: spoken, deadline: deadline)
-    }
-
-    /// Connects to a service and learns that it speaks `protocol`.
-    ///
-    /// - Parameter deadline: bounds the wait for the service's first frame; `master` may have to start it.
-    static func connect(
-        to address: ServiceAddress, protocol spoken: IPCProtocol, deadline: NIODeadline
-    ) async throws(IPCError) -> IPCConnection {
-        let raw: Int32
-        var side: Int32 = -1
-        var window: IPCWindow?
-        let socket = FileDescriptor(owning: try await address.connect(deadline: deadline))
-        // Content goes this way. What the system does not allow is not needed.
-        try? Sockets.setSendBuffer(of: socket.rawValue, bytes: IPCConnection.sendBuffer)
-        do {
-            if spoken.hasSideChannel {
-                let pair = try Sockets.socketPair(type: .seqpacket).release()
-                let theirs = FileDescriptor(owning: pair.second)
-                side = pair.first
-                try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withSideChannel], over: socket.rawValue)
-            } else if spoken.hasWindow, let made = try? SharedWindow.make() {
-                window = IPCWindow(made.window)
-                let theirs = FileDescriptor(owning: made.descriptor)
-                try Sockets.sendDescriptors([theirs.rawValue], with: [IPCPreamble.withWindow], over: socket.rawValue)
-            } else {
-                try socket.writeAll([IPCPreamble.plain])
-            }
-            raw = socket.release()
-        } catch {
-            if side >= 0 { _ = FileDescriptor(owning: side) }
-            throw .unreachable("\(error)")
-        }
-        let connection: IPCConnection
-        do {
-            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: raw), isServer: false)
-        } catch {
-            if side >= 0 { _ = FileDescriptor(owning: side) }
-            throw .unreachable("\(error)")
-        }
-        if side >= 0 { connection.sideChannel = IPCSideChannel(owning: side) }
-        connection.window = window
-        connection.startReading()
-        try await connection.awaitHello(spoken, deadline: deadline)
-        return connection
-    }
-
-    /// Serves a connection that was accepted, whose preamble was read. Both descriptors belong to it from here.
-    public static func serve(
-        descriptor: Int32, beside: IPCBeside, protocol spoken: IPCProtocol, capacity: Int, onOpen: @escaping (IPCStream) -> Void
-    ) async throws(IPCError) -> IPCConnection {
-        let connection: IPCConnection
-        do {
-            connection = IPCConnection(stream: try await StreamConnection.adopt(descriptor: descriptor), isServer: true)
-        } catch {
-            beside.close()
-            throw .unreachable("\(error)")
-        }
-        switch beside {
-        case .sideChannel(let side): connection.sideChannel = IPCSideChannel(owning: side)
-        case .window(let memory):
-            let memory = FileDescriptor(owning: memory)
-            // Of a protocol without one, or no window at all: the first frame that speaks of it ends the connection.
-            if spoken.hasWindow { connection.window = (try? SharedWindow(received: memory)).map(IPCWindow.init) }
-        case .nothing: break
-        }
-        if let user = (try? Sockets.peerCredentials(of: descriptor))?.uid {
-            connection.isPeerTrusted = user == 0 || user == Privileges.effectiveUser
-        }
-        connection.onOpen = onOpen
-        connection.streamLimit = 4 * capacity + 64
-        let hello = IPCHello(protocolName: spoken.name, version: spoken.version, capacity: UInt32(clamping: capacity))
-        connection.send(IPCFrame(stream: 0, type: MultiplexerFrame.hello, payload: hello.encoded))
-        connection.startReading()
-        return connection
-    }
-
-    private func awaitHello(_ spoken: IPCProtocol, deadline: NIODeadline) async throws(IPCError) {
-        if hello == nil && closed == nil {
-            let timer = stream.channel.eventLoop.scheduleTask(deadline: deadline) {
-                ServiceActor.assumeIsolated { self.close(.timedOut) }
-            }
-            await withCheckedContinuation { continuation in
-                guard hello == nil && closed == nil else { return continuation.resume() }
-                helloWaiter = continuation
-            }
-            timer.cancel()
-        }
-        if let closed { throw closed }
-        guard let hello, hello.protocolName == spoken.name, hello.version == spoken.version else {
-            let error = IPCError.violation(
-                "\(spoken.name) version \(spoken.version) expected, got \(hello?.protocolName ?? "?") version \(hello?.version ?? 0)")
-            close(error)
-            throw error
-        }
-    }
+    // MARK: Streams
 
     /// Opens a stream. What is sent on it reaches the server in order.
     public func open() throws(IPCError) -> IPCStream {
@@ -203,86 +94,6 @@ public final class IPCConnection {
         onOpen = nil
     }
 
-    // MARK: Frames out
-
-    /// Waits until the kernel takes what is sent here: what it does not take is copied, and content comes faster than it goes.
-    func awaitRoom() async {
-        while isCongested {
-            await withCheckedContinuation { continuation in
-                guard isCongested else { return continuation.resume() }
-                congested.append(continuation)
-            }
-        }
-    }
-
-    /// One after the other: the first may fill the socket again. Whoever waited calls this when it has sent, or does not send.
-    func letNextSend() {
-        guard !isCongested, !congested.isEmpty else { return }
-        congested.removeFirst().resume()
-    }
-
-    /// Adds a frame to what goes out in one write at the end of this turn of the loop.
-    func send(_ frame: IPCFrame) {
-        guard closed == nil else { return }
-        let isLarge = frame.payload.count >= IPCConnection.largeSize
-        if isLarge, !isServer, let elsewhere = window?.put(frame) { return send(elsewhere) }
-        IPCFrame.appendHeader(stream: frame.stream, type: frame.type, payloadCount: frame.payload.count, to: &outgoing)
-        if isLarge {
-            EndOfTurn.flushLogs()
-            return flush(with: frame.payload)
-        }
-        outgoing += frame.payload
-        if outgoing.count >= IPCConnection.flushSize { return flush() }
-        guard !isFlushOrdered else { return }
-        isFlushOrdered = true
-        EndOfTurn.write {
-            self.isFlushOrdered = false
-            self.flush()
-        }
-    }
-
-    func flush() { flush(with: []) }
-
-    private func flush(with payload: [UInt8]) {
-        guard closed == nil, !(outgoing.isEmpty && payload.isEmpty) else { return }
-        var head = outgoing
-        // A stream that finds the other end gone while it sends comes back here.
-        outgoing = []
-        stream.send(head, payload)
-        guard outgoing.isEmpty, head.capacity <= IPCConnection.flushSize else { return }
-        head.removeAll(keepingCapacity: true)
-        outgoing = head
-    }
-
-    // MARK: Time
-
-    /// Has ``IPCStream/expire(now:)`` called when the deadline has passed: one timer for all streams, which are many and short.
-    func watch(_ deadline: NIODeadline) {
-        if deadline < nextCheck {
-            nextCheck = deadline
-            timer.set(deadline)
-        }
-    }
-
-    private var nextCheck = NIODeadline.distantFuture
-
-    private func expireStreams() {
-        let now = NIODeadline.now()
-        nextCheck = .distantFuture
-        for stream in Array(streams.values) { stream.expire(now: now) }
-        for stream in streams.values where stream.deadline < nextCheck { nextCheck = stream.deadline }
-        timer.set(nextCheck)
-    }
-
-    /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
-    func send(descriptor: Int32, for id: UInt32) throws(IPCError) {
-        guard let sideChannel else { throw .violation("no side channel") }
-        try sideChannel.send(descriptor, for: id)
-    }
-
-    /// The descriptor that the client passed for a stream, if it has come. It belongs to the caller.
-    func takeDescriptor(for id: UInt32) -> Int32? { sideChannel?.take(for: id) }
-
     /// Server: asks the client to open no more streams; what is under way is finished.
     public func drain() {
         guard !isDraining else { return }
@@ -305,9 +116,40 @@ public final class IPCConnection {
         sideChannel?.forget(id)
     }
 
+    // MARK: Time
+
+    /// Has ``IPCStream/expire(now:)`` called when the deadline has passed: one timer for all streams, which are many and short.
+    func watch(_ deadline: NIODeadline) {
+        if deadline < nextCheck {
+            nextCheck = deadline
+            timer.set(deadline)
+        }
+    }
+
+    private var nextCheck = NIODeadline.distantFuture
+
+    private func expireStreams() {
+        let now = NIODeadline.now()
+        nextCheck = .distantFuture
+        for stream in Array(streams.values) { stream.expire(now: now) }
+        for stream in streams.values where stream.deadline < nextCheck { nextCheck = stream.deadline }
+        timer.set(nextCheck)
+    }
+
+    // MARK: Descriptors
+
+    /// Sends a descriptor for a stream over the side channel; it arrives before any frame sent after it.
+    func send(descriptor: Int32, for id: UInt32) throws(IPCError) {
+        guard let sideChannel else { throw .violation("no side channel") }
+        try sideChannel.send(descriptor, for: id)
+    }
+
+    /// The descriptor that the client passed for a stream, if it has come. It belongs to the caller.
+    func takeDescriptor(for id: UInt32) -> Int32? { sideChannel?.take(for: id) }
+
     // MARK: Frames in
 
-    private func startReading() {
+    func startReading() {
         stream.consume { [weak self] buffer in
             self?.take(buffer)
         } end: { [weak self] reason in
