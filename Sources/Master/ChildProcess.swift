@@ -8,6 +8,18 @@
 
 import SystemKit
 
+/// What a child says through its status pipe.
+enum ChildReport: UInt8, Sendable {
+    /// It takes new connections.
+    case available = 0x41
+    /// It has as many as it can serve.
+    case taken = 0x54
+    /// It finishes what it has, and ends.
+    case draining = 0x44
+    /// Its event loop turns.
+    case alive = 0x4C
+}
+
 /// A child that has not been reaped.
 final class ChildProcess {
     static let statusDescriptor: Int32 = 3

@@ -48,3 +48,27 @@ final class ServiceLock {
         descriptor = file
     }
 }
+
+/// The locks of the services that may have one process only, kept once taken.
+struct ServiceLocks {
+    enum Answer {
+        case held
+        /// A process of an earlier master has it; `isNews` the first time.
+        case waits(isNews: Bool)
+    }
+
+    private var held: [ServiceKey: ServiceLock] = [:]
+    private var waiting: Set<ServiceKey> = []
+
+    subscript(key: ServiceKey) -> ServiceLock? { held[key] }
+
+    mutating func take(_ key: ServiceKey, queueDirectory: String) throws(SystemError) -> Answer {
+        guard held[key] == nil else { return .held }
+        held[key] = try ServiceLock(key, queueDirectory: queueDirectory)
+        if held[key] != nil {
+            waiting.remove(key)
+            return .held
+        }
+        return .waits(isNews: waiting.insert(key).inserted)
+    }
+}

@@ -1,6 +1,4 @@
 // The life of master after start-up: one thread, one poll(2), no work that can wait for anything else.
-//
-// Known limit: names in inet_interfaces are looked up at a reload, which may wait for DNS; addresses do not.
 
 import MailConfiguration
 import MailLog
@@ -8,25 +6,23 @@ import SystemKit
 
 /// The running master.
 final class MasterLoop {
-    private var configuration: MasterConfiguration
+    var configuration: MasterConfiguration
     /// The text of `configuration`, for children.
-    private var configurationMemory: FileDescriptor
+    var configurationMemory: FileDescriptor
     /// How often the files were read.
-    private var attempts = 0
-    private var inUseSince = 0
-    private var services: [ServiceKey: ServiceDefinition] = [:]
-    private var supervisor: Supervisor
-    private var listeners: ListenerSet
-    private var children: [Int32: ChildProcess] = [:]
-    /// The locks of services that may have one process only, kept once taken.
-    private var locks: [ServiceKey: ServiceLock] = [:]
-    private var waitsForLock: Set<ServiceKey> = []
+    var attempts = 0
+    var inUseSince = 0
+    var services: [ServiceKey: ServiceDefinition] = [:]
+    var supervisor: Supervisor
+    var listeners: ListenerSet
+    var children: [Int32: ChildProcess] = [:]
+    var locks = ServiceLocks()
     private let signals: FileDescriptor
-    private let lifetime: PipeEnds
-    private let log: MailLog
-    private let notifier: ServiceManagerNotifier
-    private let isDebugging: Bool
-    private let clock: () -> Int64
+    let lifetime: PipeEnds
+    let log: MailLog
+    let notifier: ServiceManagerNotifier
+    let isDebugging: Bool
+    let clock: () -> Int64
     /// When the children that are left are killed; nil until a stop.
     private var killAt: Int64?
     private var hasKilled = false
@@ -56,10 +52,6 @@ final class MasterLoop {
         nextSignOfLife = notifier.watchdogInterval.map { clock() + $0 }
         notifier.waiting("starting: the queue is being opened")
         report(refusals: [])
-    }
-
-    private static func memory(_ configuration: MasterConfiguration) throws(SystemError) -> FileDescriptor {
-        try SealedMemory.make("configuration", configuration.snapshot.encoded)
     }
 
     /// Runs until a signal ends it and all children are gone.
@@ -166,150 +158,7 @@ final class MasterLoop {
         }
     }
 
-    private func reap() {
-        for (pid, child) in children {
-            let status: ProcessStatus
-            do throws(SystemError) {
-                guard let ended = try ProcessSpawn.poll(pid) else {
-                    if !child.isStatusOpen { child.roundsAfterClosing += 1 }
-                    continue
-                }
-                status = ended
-            } catch {
-                // No such child: somebody else reaped it. That it is gone is certain, how it ended is not.
-                status = .exited(0)
-            }
-            hear(child)
-            logErrors(of: child)
-            children[pid] = nil
-            warn(supervisor.childEnded(pid, status, now: clock()))
-        }
-    }
-
-    private func hear(_ child: ChildProcess) {
-        for report in child.takeReports() {
-            child.note(report, now: clock())
-            warn(supervisor.childReported(child.pid, report, now: clock()))
-        }
-    }
-
-    /// Whether every program whose event loop has ever given a sign of life still does. A service manager that hears nothing starts all anew.
-    private func doChildrenAnswer(now: Int64, interval: Int64) -> Bool {
-        var allAnswer = true
-        for child in children.values where child.isSilent(now: now, limit: 2 * interval) {
-            allAnswer = false
-            if child.isNewlySilent() {
-                log.warning("process \(child.command) pid \(child.pid) does not answer: the watchdog is not told of life")
-            }
-        }
-        return allAnswer
-    }
-
-    private func logErrors(of child: ChildProcess) {
-        for line in child.takeErrorLines() { log.warning("process \(child.command) pid \(child.pid): \(line)") }
-    }
-
-    private func warn(_ lines: [String]) { for line in lines { log.warning(line) } }
-
-    // MARK: Actions
-
-    private func start(_ key: ServiceKey) {
-        guard let service = services[key] else { return }
-        do throws(SystemError) {
-            guard try hasLockIfNeeded(service) else { return }
-            let environment = ChildEnvironment.make(configuration.main[Parameters.importEnvironment]) {
-                ProcessSpawn.environmentVariable($0)
-            }
-            let child = try ChildProcess.start(
-                service, listeners: listeners.descriptors(of: service), lock: locks[key]?.rawValue,
-                configuration: configurationMemory.rawValue, lifetime: lifetime.read.rawValue, environment: environment,
-                livenessInterval: notifier.watchdogInterval.map { $0 / 2 },
-                inheritsStandardOutput: configuration.main[Parameters.maillogFile] == "/dev/stdout", inheritsStandardError: isDebugging)
-            children[child.pid] = child
-            supervisor.childStarted(child.pid, of: key, now: clock())
-        } catch {
-            log.warning("\(error)")
-            warn(supervisor.startFailed(key, now: clock()))
-        }
-    }
-
-    /// Takes the lock of a service that may have one process only; false, with a later try, while somebody else has it.
-    private func hasLockIfNeeded(_ service: ServiceDefinition) throws(SystemError) -> Bool {
-        guard service.policy.isExclusive, locks[service.key] == nil else { return true }
-        locks[service.key] = try ServiceLock(service.key, queueDirectory: configuration.queueDirectory)
-        if locks[service.key] != nil {
-            waitsForLock.remove(service.key)
-            return true
-        }
-        if waitsForLock.insert(service.key).inserted {
-            log.warning("service \(service.key.name): waiting for the process of an earlier master to finish")
-        }
-        supervisor.postpone(service.key, until: clock() + 200_000)
-        return false
-    }
-
-    /// Connects to a service and closes again: to the program that is a wake-up, and where none runs it is a reason to start one.
-    private func wake(_ key: ServiceKey) {
-        guard let service = services[key] else { return }
-        for case .unix(let path) in service.endpoints {
-            do throws(SystemError) {
-                _ = try Sockets.connectUnix(path: path, isNonBlocking: true)
-            } catch {
-                // A full queue of connections wakes the service just as well.
-                if !error.isWouldBlock { log.warning("wake up service \(key.name): \(error)") }
-            }
-        }
-    }
-
-    /// Takes new files into use; keeps everything as it is, for children that are still to come too, when they have an error.
-    func reload() {
-        notifier.reloading(monotonic: clock())
-        let refusals = takeNewFiles()
-        for refusal in refusals { log.error(refusal) }
-        if !refusals.isEmpty { log.error("reload: the old configuration stays in use") }
-        report(refusals: refusals)
-        let word = "running; the last reload was refused, the old configuration is in use"
-        notifier.ready(status: refusals.isEmpty ? "running" : word)
-    }
-
-    /// Says what became of the files, for `martlet reload` and `martlet status`.
-    private func report(refusals: [String]) {
-        attempts += 1
-        if refusals.isEmpty { inUseSince = Int(SystemClock.now() / 1_000_000) }
-        let report = ReloadReport(
-            processID: Int(ProcessSpawn.currentProcessID), attempt: attempts, inUseSince: inUseSince, refusals: refusals)
-        do throws(SystemError) {
-            try report.write(queueDirectory: configuration.queueDirectory)
-        } catch {
-            log.warning("cannot note the state of the configuration: \(error)")
-        }
-    }
-
-    /// Reads the files and takes them into use; returns why not.
-    private func takeNewFiles() -> [String] {
-        let fresh: MasterConfiguration
-        do { fresh = try MasterConfiguration.load(directory: configuration.directory) } catch { return error.problems.map(\.description) }
-        if fresh.queueDirectory != configuration.queueDirectory {
-            return ["reload: queue_directory cannot change while the mail system runs"]
-        }
-        do throws(SystemError) {
-            let memory = try Self.memory(fresh)
-            try listeners.update(fresh.services)
-            configurationMemory = memory
-        } catch {
-            return ["reload: \(error)"]
-        }
-        // A moved log file is let go of; children open the new one when they start anew.
-        do throws(SystemError) { try log.reopen() } catch { log.warning("cannot open the log again: \(error)") }
-        for warning in fresh.main.warnings { log.warning(warning.description) }
-        configuration = fresh
-        services = Dictionary(fresh.services.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-        signalChildren(.hangUp)
-        supervisor.drainAll()
-        supervisor.configure(fresh.services.map(\.policy), now: clock())
-        log.info("reload -- version \(fresh.main[Parameters.mailVersion]), configuration \(fresh.directory)")
-        return []
-    }
+    // MARK: Stopping
 
     func stop(_ signal: Signal) {
         guard killAt == nil else {
@@ -343,14 +192,4 @@ final class MasterLoop {
         if hasKilled { children = [:] }
         hasKilled = true
     }
-
-    /// Signals children, all or some. They are not reaped yet, so no id can belong to a stranger.
-    private func signalChildren(_ signal: Signal, where isMeant: (ChildProcess) -> Bool = { _ in true }) {
-        for (pid, child) in children where isMeant(child) {
-            do throws(SystemError) { try ProcessSpawn.kill(pid, signal) } catch { log.warning("\(error)") }
-        }
-    }
-
-    /// How many children there are.
-    var childCount: Int { children.count }
 }

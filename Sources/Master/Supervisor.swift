@@ -5,43 +5,6 @@
 
 import SystemKit
 
-/// What names a service: the first two columns of master.cf.
-struct ServiceKey: Hashable, Sendable, Comparable {
-    let name: String
-    let isInet: Bool
-
-    static func < (a: ServiceKey, b: ServiceKey) -> Bool { (a.name, a.isInet ? 0 : 1) < (b.name, b.isInet ? 0 : 1) }
-}
-
-/// The part of a service's definition that supervision depends on.
-struct ServicePolicy: Hashable, Sendable {
-    let key: ServiceKey
-    /// The program with its path, for log lines.
-    let command: String
-    /// How many processes at most; nil for no limit.
-    let processLimit: Int?
-    /// Seconds between wake-ups; 0 for none.
-    let wakeup: Int
-    /// Whether wake-ups begin only after the first process was started.
-    let wakesOnlyAfterUse: Bool
-    /// Seconds that a service is left alone after it failed.
-    let throttleTime: Int
-    /// Whether the one process of the service must have ended before there is another.
-    var isExclusive = false
-}
-
-/// What a child says through its status pipe.
-enum ChildReport: UInt8, Sendable {
-    /// It takes new connections.
-    case available = 0x41
-    /// It has as many as it can serve.
-    case taken = 0x54
-    /// It finishes what it has, and ends.
-    case draining = 0x44
-    /// Its event loop turns.
-    case alive = 0x4C
-}
-
 /// The state of all services and children, and the decisions that follow from it.
 struct Supervisor {
     private struct Service {
