@@ -11,14 +11,14 @@ import SystemKit
 
 /// The expansion of one recipient.
 final class RecipientExpansion {
-    private let agent: LocalDeliverer
-    private let top: EnvelopeRecipient
+    let agent: LocalDeliverer
+    let top: EnvelopeRecipient
     /// Addresses that are to get the message as a new one, by the sender that it will have, in order.
     private(set) var forwards: [(sender: MailAddress, isOwner: Bool, recipients: [MailAddress])] = []
     private var steps = 0
 
     /// How the expansion came to where it is.
-    private struct Path {
+    struct Path {
         var sender: MailAddress
         /// The sender of the message itself.
         let original: MailAddress
@@ -32,7 +32,7 @@ final class RecipientExpansion {
         var depth = 0
     }
 
-    private static let maximumDepth = 100
+    static let maximumDepth = 100
 
     init(_ recipient: EnvelopeRecipient, agent: LocalDeliverer) {
         top = recipient
@@ -44,7 +44,7 @@ final class RecipientExpansion {
 
     // MARK: Addresses
 
-    private func address(_ address: MailAddress, _ path: Path) -> [RecipientOutcome] {
+    func address(_ address: MailAddress, _ path: Path) -> [RecipientOutcome] {
         switch agent.tables.route(address) {
         case .failed(let status, let reason): return [report(address, .bounced, status, reason)]
         case .deferred(let status, let reason): return [report(address, .deferred, status, reason)]
@@ -81,7 +81,7 @@ final class RecipientExpansion {
         return user(address, part, path)
     }
 
-    private func part(_ localPart: [UInt8]) -> LocalPart {
+    func part(_ localPart: [UInt8]) -> LocalPart {
         LocalPart(localPart, delimiters: agent.settings.recipientDelimiter, ownerIsSpecial: agent.settings.ownerIsSpecial)
     }
 
@@ -118,7 +118,7 @@ final class RecipientExpansion {
         return MailAddress(localPart: owner, domain: domain)
     }
 
-    private func expand(_ items: [ExpansionItem], _ address: MailAddress, _ path: Path) -> [RecipientOutcome] {
+    func expand(_ items: [ExpansionItem], _ address: MailAddress, _ path: Path) -> [RecipientOutcome] {
         var outcomes: [RecipientOutcome] = []
         for item in items {
             if let trouble = limitReached(address, path) { return outcomes + [trouble] }
@@ -168,100 +168,6 @@ final class RecipientExpansion {
         }
     }
 
-    // MARK: Users
-
-    private func user(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
-        do throws(SystemError) {
-            guard let user = try account(part) else { return mailbox(address, part, path) }
-            if !path.forwardsOf.contains(part.user), let outcomes = try forward(user, address, part, path) { return outcomes }
-        } catch {
-            return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "\(error)")]
-        }
-        return mailbox(address, part, path)
-    }
-
-    private func account(_ part: LocalPart) throws(SystemError) -> UserRecord? {
-        // A name with a slash or a control byte is no login name, whatever a directory server makes of it.
-        guard let name = String(validating: part.user, as: UTF8.self),
-            part.user.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") })
-        else { return nil }
-        return try agent.tables.user(name)
-    }
-
-    private func forward(
-        _ user: UserRecord, _ address: MailAddress, _ part: LocalPart, _ path: Path
-    ) throws(SystemError) -> [RecipientOutcome]? {
-        let identity = DeliveryIdentity.of(user)
-        for file in ForwardPath.candidates(agent.settings, user: user, part: part, address: address) {
-            switch try ExpansionFile.forward(file, of: identity) {
-            case .none: continue
-            case .rejected(let reason): agent.warn("\(reason); ignored")
-            case .items(let items):
-                var next = path
-                next.depth += 1
-                next.forwardsOf.insert(part.user)
-                next.source = .forward
-                next.user = identity
-                return expand(items, address, next)
-            }
-        }
-        return nil
-    }
-
-    private func mailbox(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
-        // Postfix mailbox.c: another agent's mailboxes need not belong to accounts of this system.
-        if let outcomes = handOver(
-            address, part, path, table: agent.tables.mailboxTransport, otherwise: agent.settings.mailboxTransport, "mailbox_transport_maps")
-        {
-            return outcomes
-        }
-        do throws(SystemError) {
-            guard let user = try account(part) else { return unknown(address, part, path) }
-            return [finish(address, agent.mailbox(of: user, part: part, address: address, top: top, sender: path.sender))]
-        } catch {
-            return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "\(error)")]
-        }
-    }
-
-    /// The transport of a table or parameter takes the address; nil where neither names one.
-    private func handOver(
-        _ address: MailAddress, _ part: LocalPart, _ path: Path, table: ([UInt8]) throws(LookupError) -> [UInt8]?, otherwise: String,
-        _ tableName: String
-    ) -> [RecipientOutcome]? {
-        var text = otherwise
-        do throws(LookupError) {
-            if let found = try table(part.user) { text = String(decoding: found, as: UTF8.self) }
-        } catch {
-            agent.warn("\(error)")
-            return [report(address, .deferred, EnhancedStatusCode(4, 3, 0), "\(tableName) lookup failure")]
-        }
-        guard let target = HandOffTarget(text) else { return nil }
-        return [agent.transport(target, address: address, top: top, sender: path.sender)]
-    }
-
-    private func unknown(_ address: MailAddress, _ part: LocalPart, _ path: Path) -> [RecipientOutcome] {
-        if let outcomes = handOver(
-            address, part, path, table: agent.tables.fallbackTransport, otherwise: agent.settings.fallbackTransport,
-            "fallback_transport_maps")
-        {
-            return outcomes
-        }
-        let relay = agent.settings.luserRelay
-        if !relay.isEmpty, path.depth < Self.maximumDepth {
-            var next = path
-            next.depth += 1
-            guard let target = ForwardPath.luserRelay(agent.settings, part: part, address: address) else {
-                return [report(address, .deferred, EnhancedStatusCode(4, 3, 5), "luser_relay is not usable: \(relay)")]
-            }
-            // The relay's own name unknown would come back here for ever.
-            if target != address && !path.aliases.contains(target.internalForm) {
-                next.aliases.insert(target.internalForm)
-                return self.address(target, next)
-            }
-        }
-        return [report(address, .bounced, EnhancedStatusCode(5, 1, 1), "unknown user: \"\(ASCII.printable(part.whole))\"")]
-    }
-
     // MARK: Results
 
     private func limitReached(_ address: MailAddress, _ path: Path) -> RecipientOutcome? {
@@ -276,13 +182,13 @@ final class RecipientExpansion {
         return nil
     }
 
-    private func report(
+    func report(
         _ address: MailAddress, _ action: RecipientOutcome.Action, _ status: EnhancedStatusCode, _ reason: String
     ) -> RecipientOutcome {
         finish(address, RecipientOutcome(action, status, reason, relay: "local"))
     }
 
-    private func finish(_ address: MailAddress, _ outcome: RecipientOutcome) -> RecipientOutcome {
+    func finish(_ address: MailAddress, _ outcome: RecipientOutcome) -> RecipientOutcome {
         agent.record(address, top: top, outcome)
         return outcome
     }
