@@ -145,3 +145,21 @@ enum NoticePlanner {
         }
     }
 }
+
+extension BounceNotice.Kind {
+    var log: BounceLog {
+        switch self {
+        case .failure: .bounce
+        case .delay: .defer
+        case .success: .trace
+        }
+    }
+
+    var reportKind: DeliveryStatusReport.Kind {
+        switch self {
+        case .failure: .failure
+        case .delay: .delay
+        case .success: .success
+        }
+    }
+}
