@@ -139,6 +139,16 @@ extension SMTPServerSession {
         respond(reply)
     }
 
+    /// Content from here on is of no use (the queue refused it): it is taken from the client and thrown away.
+    public mutating func discardContent() {
+        content = []
+        if case .data(var decoder) = phase {
+            decoder.discard()
+            phase = .data(decoder)
+        }
+        chunkDecoder?.discard()
+    }
+
     /// Answers the question that ``next()`` asked last.
     ///
     /// - Parameter reply: nil accepts (for `endContent` there is no nil: the driver always has a reply; a nil there is answered 451).

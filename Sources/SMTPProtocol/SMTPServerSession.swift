@@ -60,8 +60,8 @@ public struct SMTPServerSession: Sendable {
     var lastRecipient: MailAddress?
     /// The client is not welcome: `name[address]`. It is told so until it quits (`smtpd_delay_reject = no`).
     private(set) var deniedClient: String?
-    private var notedPipelining = false
-    private var notedBareNewline = false
+    var notedPipelining = false
+    var notedBareNewline = false
 
     public init(policy: SMTPServerPolicy, isTLSActive: Bool = false) {
         self.policy = policy
@@ -184,16 +184,6 @@ public struct SMTPServerSession: Sendable {
         close(.terminated)
     }
 
-    /// Content from here on is of no use (the queue refused it): it is taken from the client and thrown away.
-    public mutating func discardContent() {
-        content = []
-        if case .data(var decoder) = phase {
-            decoder.discard()
-            phase = .data(decoder)
-        }
-        chunkDecoder?.discard()
-    }
-
     /// The handshake is done: everything the client said before is forgotten (RFC 3207 section 4.2).
     public mutating func tlsStarted() {
         guard phase == .startingTLS else { return }
@@ -253,50 +243,5 @@ public struct SMTPServerSession: Sendable {
         counters.count(verb)
         currentVerb = verb
         place = verb?.rawValue ?? "UNKNOWN"
-    }
-
-    /// Notes pipelining where the client had to wait; false where the session ends for it.
-    mutating func checkPipelining(_ verb: SMTPVerb) -> Bool {
-        guard verb.endsPipeline, position < input.count else { return true }
-        if !notedPipelining {
-            notedPipelining = true
-            let text = SMTPServerSession.escaped(input[position...].prefix(100))
-            pending.append(.note(.improperPipelining(place: verb.rawValue, text: text)))
-        }
-        // What follows STARTTLS is dropped, whatever it is; there it needs no other answer.
-        guard policy.forbidsUnauthorizedPipelining, verb != .startTLS else { return true }
-        put(SMTPReply(554, EnhancedStatusCode(5, 5, 0), "\(policy.hostName) Error: SMTP protocol synchronization"))
-        close(.improperPipelining)
-        return false
-    }
-
-    /// A bare LF was seen; false where the session ends for it.
-    mutating func checkBareNewline() -> Bool {
-        switch policy.bareNewline {
-        case .no, .normalize: return true
-        case .note:
-            if !notedBareNewline { pending.append(.note(.bareNewline(place: place))) }
-            notedBareNewline = true
-            return true
-        case .reject:
-            pending.append(.note(.bareNewline(place: place)))
-            let code = policy.bareNewlineRejectCode
-            put(SMTPReply(code, EnhancedStatusCode(code < 500 ? 4 : 5, 5, 2), "\(policy.hostName) Error: bare <LF> received"))
-            close(.bareNewline)
-            return false
-        }
-    }
-
-    /// Bytes for a log line with CR and LF shown, as Postfix escapes them.
-    private static func escaped(_ bytes: some Sequence<UInt8>) -> String {
-        var out: [UInt8] = []
-        for byte in bytes {
-            switch byte {
-            case 0x0D: out.append(contentsOf: "\\r".utf8)
-            case 0x0A: out.append(contentsOf: "\\n".utf8)
-            default: out.append(byte)
-            }
-        }
-        return ASCII.printable(out)
     }
 }
