@@ -1,7 +1,6 @@
-// Stream and datagram sockets for synchronous code and for start-up: listening, connecting, accepting, passing descriptors.
+// Stream and datagram sockets for synchronous code and for start-up: listening, connecting, accepting.
 //
-// Security: every socket is close-on-exec; descriptors beyond the agreed number are closed, not kept (SCM_RIGHTS is a way to exhaust a
-// peer).
+// Security: every socket is close-on-exec.
 // Known limits: connecting waits without a timeout; callers that talk to the network use the event loop instead.
 
 import CSystemKit
@@ -32,29 +31,9 @@ public enum Sockets {
         try checked(systemCall { Int(setsockopt(fd, level, option, &value, size)) }, "setsockopt", "descriptor \(fd)")
     }
 
-    // MARK: Sending
-
     /// SO_SNDBUF: how much the kernel may hold that the other end has not taken.
     public static func setSendBuffer(of socket: Int32, bytes: Int) throws(SystemError) {
         try setOption(socket, SOL_SOCKET, SO_SNDBUF, Int32(clamping: bytes))
-    }
-
-    /// Sends both, one after the other, as far as the kernel takes them without waiting: how many bytes it took; nil for none now.
-    public static func sendNow(_ first: [UInt8], _ second: [UInt8], over socket: Int32) throws(SystemError) -> Int? {
-        let result = first.withUnsafeBytes { head in
-            second.withUnsafeBytes { tail in
-                // sendmsg reads what the vectors point at, and writes nothing there.
-                var parts = [head, tail].map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
-                return parts.withUnsafeMutableBufferPointer { vector in
-                    var message = msghdr()
-                    message.msg_iov = vector.baseAddress
-                    message.msg_iovlen = vector.count
-                    return systemCall { sendmsg(socket, &message, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) }
-                }
-            }
-        }
-        if result == -Int(EAGAIN) { return nil }
-        return try checked(result, "sendmsg", "descriptor \(socket)")
     }
 
     // MARK: Listening
@@ -174,53 +153,6 @@ public enum Sockets {
     /// Ends a socket for every process that holds it: a listener stops to listen, a connection stops to read and write.
     public static func shutDown(_ fd: Int32) throws(SystemError) {
         try checked(systemCall { Int(shutdown(fd, Int32(SHUT_RDWR))) }, "shutdown", "descriptor \(fd)")
-    }
-
-    // MARK: Messages
-
-    /// One send(2) without SIGPIPE; returns the count, which may be partial on a stream.
-    public static func send(_ bytes: some Collection<UInt8>, over fd: Int32) throws(SystemError) -> Int {
-        let result = withBytes(of: bytes) { buffer in
-            systemCall { Glibc.send(fd, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL)) }
-        }
-        return try checked(result, "send", "descriptor \(fd)")
-    }
-
-    /// One send(2) that never waits and raises no signal: how many bytes were taken, 0 where there is no room, nil where the socket takes nothing
-    /// any more.
-    ///
-    /// - Parameter more: what is sent waits for more bytes, or for the end of the stream, to leave with (MSG_MORE).
-    public static func sendNow(_ bytes: UnsafeRawBufferPointer, over fd: Int32, more: Bool = false) -> Int? {
-        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT) | (more ? Int32(MSG_MORE) : 0)
-        let result = systemCall { Glibc.send(fd, bytes.baseAddress, bytes.count, flags) }
-        return result >= 0 ? result : (result == -Int(EAGAIN) ? 0 : nil)
-    }
-
-    /// Sends descriptors with a payload of at least one byte; they stay open here. Returns the count of payload bytes sent.
-    @discardableResult
-    public static func sendDescriptors(_ fds: [Int32], with bytes: [UInt8], over fd: Int32) throws(SystemError) -> Int {
-        let result = bytes.withUnsafeBytes { payload in
-            shimCall { csk_send_descriptors(fd, payload.baseAddress, payload.count, fds, fds.count) }
-        }
-        return try checked(result, "send descriptors", "descriptor \(fd)")
-    }
-
-    /// Receives a payload of at most `limit` bytes (empty: end of stream) and at most `descriptorLimit` descriptors. The caller owns
-    /// the descriptors. A peer that sends more of them is EMSGSIZE, and all are closed.
-    public static func receiveDescriptors(
-        over fd: Int32, limit: Int, descriptorLimit: Int = 1
-    ) throws(SystemError) -> (bytes: [UInt8], descriptors: [Int32]) {
-        var descriptors = [Int32](repeating: -1, count: max(descriptorLimit, 0))
-        var count = 0
-        var result = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: max(limit, 0)) { buffer, initialized in
-            result = shimCall {
-                csk_receive_descriptors(fd, buffer.baseAddress, buffer.count, &descriptors, descriptorLimit, &count)
-            }
-            initialized = max(result, 0)
-        }
-        try checked(result, "receive descriptors", "descriptor \(fd)")
-        return (bytes, Array(descriptors.prefix(count)))
     }
 
     // MARK: Facts
