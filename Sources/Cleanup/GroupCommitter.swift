@@ -62,7 +62,8 @@ final class GroupCommitter {
 
     private func run(_ batch: [Waiting]) async {
         let files = batch.map(\.file)
-        let commitLog = logs.take(for: files.count)
+        // What is too large for a log is no reason to make one.
+        let commitLog = logs.take(for: files.count { $0.bytes != nil })
         let work: CommitWork
         do {
             work = try await pool.runIfActive { CommitWork.run(files, commitLog) }

@@ -105,6 +105,16 @@ def access(device):
     return ", direct access to the image" if direct else ", image behind the page cache"
 
 
+def bytes_written(directory):
+    """What was written so far to the device of the file system that holds a directory; None where it has no device of its own."""
+    device = os.stat(directory).st_dev
+    try:
+        fields = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    except OSError:
+        return None
+    return int(fields[6]) * 512
+
+
 def write_rate(directory, megabytes=256):
     """Megabytes a second that one writer gets, with one fsync at the end: the disk at its best."""
     import time

@@ -103,7 +103,16 @@ def _column(title, name, digits=2, has_ratio=True):
 
 TABLES = {
     "generator": ("The generator alone, source to sink", [_column("msg/s", "per_second", 0, False)]),
-    "rate": ("Rates and CPU time", [_column("msg/s", "per_second", 0), ("CPU s/1,000", _cpu, 2, True), _split("user"), _split("system")]),
+    "rate": (
+        "Rates, CPU time, and what was written to the disk",
+        [
+            _column("msg/s", "per_second", 0),
+            ("CPU s/1,000", _cpu, 2, True),
+            _split("user"),
+            _split("system"),
+            _column("KB to the disk", "disk_kilobytes", 1),
+        ],
+    ),
     "latency": (
         "From the final dot to 250, milliseconds",
         [

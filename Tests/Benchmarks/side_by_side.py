@@ -46,7 +46,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--messages", type=int, default=4000, help="small messages in a run")
     parser.add_argument("--big-messages", type=int, default=300, help="messages of 1 MB in a run")
-    parser.add_argument("--latency-messages", type=int, default=1000, help="messages at 100 a second")
+    parser.add_argument("--latency-messages", type=int, default=4000, help="messages at 100 a second in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sessions", type=int, default=20, help="parallel sessions of small messages")
     parser.add_argument("--size", type=int, default=4096)

@@ -42,6 +42,38 @@ struct CommitLogsTests {
         try Files.removeDirectory(root)
     }
 
+    /// Large messages would write 64 MB of logs for nothing, on the disk that they wait for.
+    @Test(arguments: [(100, true), (100_000, false)]) func onlyWhatALogTakesIsAReasonToMakeOne(size: Int, isMade: Bool) async throws {
+        let root = "/tmp/martlet-commit-log-test-\(UInt64.random(in: 0..<UInt64.max))"
+        let directories = QueueDirectories(root: root)
+        try Files.makeDirectory(root)
+        for name in ["incoming", "deferred", "hold", "corrupt", "commit"] { try Files.makeDirectory("\(root)/\(name)") }
+        let log = MailLog(program: "cleanup", syslogName: "test", destination: .file("\(root)/log"))
+        let logs = CommitLogs(directories: directories, size: 65_536, log: log)
+        let committer = GroupCommitter(logs: logs, log: log)
+        for round in 1...4 {
+            // The first one alone, the others together behind it.
+            let files = try (1...3).map { number in
+                let writer = QueueFileWriter(
+                    in: directories.path(.incoming), envelope: envelope("matt@example.org"), now: Int64(round), unique: UInt64(number))
+                try writer.append([UInt8](repeating: 65, count: size))
+                return try writer.finish(contentFacts: [])
+            }
+            var outcomes: [GroupCommitter.Outcome] = []
+            for file in files { ServiceActor.start { outcomes.append(await committer.commit(file)) } }
+            while outcomes.count < files.count { await Task.yield() }
+            for outcome in outcomes { #expect(throws: Never.self) { try outcome.get() } }
+        }
+        await logs.finish()
+        #expect(try Files.directoryEntries("\(root)/commit").isEmpty != isMade)
+        for name in ["incoming", "deferred", "hold", "corrupt", "commit"] {
+            for entry in try Files.directoryEntries("\(root)/\(name)") { try Files.unlink("\(root)/\(name)/\(entry)") }
+            try Files.removeDirectory("\(root)/\(name)")
+        }
+        if try Files.exists("\(root)/log") { try Files.unlink("\(root)/log") }
+        try Files.removeDirectory(root)
+    }
+
     /// qmgr has to know where a held message stands, because it is qmgr that removes it.
     @Test(arguments: [false, true]) func qmgrIsToldOfEachMessage(isHeld: Bool) async throws {
         let queue = try QueueFixture()
