@@ -105,7 +105,8 @@ struct QueueCheck {
     /// What start-up would recover, and what else is in the directory of the logs.
     private mutating func checkCommitLogs() {
         do throws(SystemError) {
-            let (missing, leftovers) = try CommitLogRecovery(directories: directories, now: now).inspect()
+            let (missing, leftovers, damages) = try CommitLogRecovery(directories: directories, now: now).inspect()
+            for damage in damages { add(.damaged, "commit/\(damage.log)", damage.text, .recover) }
             for id in missing {
                 add(.unrecovered, "commit", "message \(id) is in a commit log and in no whole file: start-up recovers it", .recover)
             }
@@ -117,7 +118,7 @@ struct QueueCheck {
             add(.unreadable, "commit", error.description)
         }
         for name in names(in: directories.commit, "commit")
-        where CommitLogRecovery.number(ofName: name) == nil && name != CommitLogRecovery.draftName {
+        where CommitLogRecovery.number(ofName: name) == nil && name != CommitLogDraft.name {
             add(.strayName, "commit/\(name)", "nothing of Martlet has this name")
         }
     }

@@ -43,8 +43,10 @@ struct QueueRepair {
     }
 
     private func recoverCommitLogs() throws(SystemError) {
-        let (_, problems) = try CommitLogRecovery(directories: directories, now: SystemClock.now()).run()
-        if let problem = problems.first { throw SystemError(errno: 5, operation: "recover", object: problem) }
+        let recovery = CommitLogRecovery(directories: directories, now: SystemClock.now())
+        // Damage is told of once, and a finding of its own; what is left to do is what goes wrong again.
+        _ = try recovery.run()
+        if let problem = try recovery.run().problems.first { throw SystemError(errno: 5, operation: "recover", object: problem) }
     }
 
     /// Makes every change of a name durable.

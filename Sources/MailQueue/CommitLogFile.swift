@@ -70,7 +70,10 @@ public struct CommitLogFile: Sendable {
         if let found = try open(path) {
             let file = FileDescriptor(owning: found)
             guard try file.tryLockExclusive() else { return nil }
-            if let reader = try CommitLogReader(file.rawValue) {
+            let log = try CommitLogReader(file.rawValue)
+            // It is for recovery, which tells of it.
+            if let damage = try CommitLogReader.damage(log, in: file) { throw QueueFileError.notAQueueFile("\(path): \(damage)") }
+            if let reader = log {
                 try CommitLogRecovery(directories: directories, now: now).recover(reader)
                 // Also where it was empty: the header, and the name, may not have been synced by who wrote them.
                 header.generation = try beginGeneration(after: reader.header, of: file.rawValue, now: now).generation
@@ -81,13 +84,19 @@ public struct CommitLogFile: Sendable {
                 header.generation += 1
             }
             // Another file, not this one with another size: qmgr has descriptors of it, and writes where its slots were.
-            try Files.unlink(path)
         }
-        let file = try FileDescriptor.open(path, [.readWrite, .create, .exclusive, .noFollow], mode: 0o600)
-        guard try file.tryLockExclusive() else { throw SystemError.locked(path) }
-        try fill(file, header)
+        return (try make(path, header, directories), header)
+    }
+
+    /// A new log in the place of what may be there. It gets the name when all of it is durable: whatever has the name and is less was damaged
+    /// (CommitLogReader.damage). The caller has the turn, and so the draft.
+    private static func make(_ path: String, _ header: CommitLogHeader, _ directories: QueueDirectories) throws(SystemError) -> Int32 {
+        let draft = try CommitLogDraft.begin(directories, .readWrite)
+        guard try draft.tryLockExclusive() else { throw SystemError.locked(path) }
+        try fill(draft, header)
+        try Files.rename(CommitLogDraft.path(directories), path)
         try Files.synchronizeDirectory(directories.commit)
-        return (file.release(), header)
+        return draft.release()
     }
 
     private static func open(_ path: String) throws(SystemError) -> Int32? {

@@ -57,7 +57,7 @@ struct CommitLogHeader: Hashable, Sendable {
         return page
     }
 
-    /// nil where neither copy is one: the log was not finished when it was made, and has no records.
+    /// nil where neither copy is one.
     ///
     /// - Throws: where another version of Martlet wrote it.
     static func decode(page: [UInt8]) throws(QueueFileError) -> CommitLogHeader? {

@@ -29,7 +29,7 @@ public enum CommitLogLookup {
         var found: Set<QueueID> = []
         for number in try CommitLogRecovery.logs(directories) {
             let log = try FileDescriptor.open("\(directories.commit)/\(CommitLogFile.name(number))", [.readOnly, .noFollow])
-            // One that was never finished has nothing.
+            // Without a header there is nothing to be found.
             guard let reader = try CommitLogReader(log.rawValue) else { continue }
             try reader.forEach(
                 { (record) throws(QueueFileError) in

@@ -20,7 +20,7 @@ struct CommitLogReader: Sendable {
     let descriptor: Int32
     let header: CommitLogHeader
 
-    /// nil where the log was never finished, and so has nothing.
+    /// nil where there is no header: ``damage(_:in:)``.
     ///
     /// - Parameter descriptor: stays the caller's, and open while this lives.
     init?(_ descriptor: Int32) throws(QueueFileError) {
@@ -29,6 +29,19 @@ struct CommitLogReader: Sendable {
         guard let header = try CommitLogHeader.decode(page: page) else { return nil }
         self.header = header
     }
+
+    /// What is wrong with a log as a whole; nil where its file is as it was made.
+    ///
+    /// No crash leaves such a log. It gets its name when all of its bytes, and then its header, are durable (CommitLogFile.make): one that was being made
+    /// when the machine died is a draft, or nothing. Afterwards nothing makes it shorter, and of a header that is overwritten one copy stays.
+    static func damage(_ reader: CommitLogReader?, in file: borrowing FileDescriptor) throws(SystemError) -> String? {
+        let size = try file.status().size
+        guard let reader else { return "it has \(size) bytes, and no header: what was in it is lost unless it is in the queue" }
+        guard size < Int64(reader.header.size) else { return nil }
+        return "it has \(size) bytes of \(reader.header.size): what was in the others is lost unless it is in the queue"
+    }
+
+    static func damage(record: UInt32) -> String { "record \(record) is damaged, and its message is lost unless it is in the queue" }
 
     func slot(_ index: UInt32) -> CommitLogSlot { CommitLogSlot(descriptor: descriptor, generation: header.generation, index: index) }
 

@@ -21,12 +21,9 @@ public struct CommitLogRecovery: Sendable {
         self.now = now
     }
 
-    /// A file that is being made again stands beside the logs under this name.
-    public static let draftName = "draft"
-
     /// Recovers all logs that nobody has. Blocks, also while another program does the same.
     ///
-    /// - Returns: the messages that were made files again, and what went wrong, by log; such a log is not emptied.
+    /// - Returns: the messages that were made files again, and what went wrong, by log.
     public func run() throws(SystemError) -> (recovered: [QueueID], problems: [String]) {
         var recovered: [QueueID] = []
         var problems: [String] = []
@@ -37,12 +34,19 @@ public struct CommitLogRecovery: Sendable {
             let path = "\(directories.commit)/\(CommitLogFile.name(number))"
             do {
                 let file = try FileDescriptor.open(path, [.readWrite, .noFollow])
-                guard try file.tryLockExclusive(), let reader = try CommitLogReader(file.rawValue) else { continue }
-                try recover(reader) {
-                    recovered.append($0)
-                } damaged: {
-                    problems.append("\(path): record \($0) is damaged, and its message is lost unless it is in the queue")
+                guard try file.tryLockExclusive() else { continue }
+                let reader = try CommitLogReader(file.rawValue)
+                let damage = try CommitLogReader.damage(reader, in: file)
+                if let damage { problems.append("\(path): \(damage)") }
+                if let reader {
+                    try recover(reader) {
+                        recovered.append($0)
+                    } damaged: {
+                        problems.append("\(path): \(CommitLogReader.damage(record: $0))")
+                    }
                 }
+                // What can be read of it is safe: told of once, and out of the way of a whole one.
+                if damage != nil { try Files.rename(path, "\(directories.path(.corrupt))/\(CommitLogFile.name(number)).\(now)") }
             } catch {
                 problems.append("\(path): \(error)")
             }
@@ -74,29 +78,35 @@ public struct CommitLogRecovery: Sendable {
         return number
     }
 
-    /// What is in a log that nobody has and in no whole file, and what is left of messages that were done. Changes nothing. Blocks as ``run()``.
-    public func inspect() throws(SystemError) -> (missing: [QueueID], leftovers: [QueueID]) {
-        var missing: [QueueID] = []
-        var leftovers: [QueueID] = []
+    /// What is in a log that nobody has and in no whole file, what is left of messages that were done, and what is wrong with which log. Changes nothing.
+    public func inspect() throws(SystemError) -> (missing: [QueueID], leftovers: [QueueID], damages: [(log: String, text: String)]) {
+        var (missing, leftovers): ([QueueID], [QueueID]) = ([], [])
+        var damages: [(log: String, text: String)] = []
         let logs = try CommitLogRecovery.logs(directories)
-        guard !logs.isEmpty else { return ([], []) }
+        guard !logs.isEmpty else { return ([], [], []) }
         let turn = try CommitLogRecovery.takeTurn(directories)
         for number in logs {
-            let file = try FileDescriptor.open("\(directories.commit)/\(CommitLogFile.name(number))", [.readOnly, .noFollow])
+            let name = CommitLogFile.name(number)
+            let file = try FileDescriptor.open("\(directories.commit)/\(name)", [.readOnly, .noFollow])
             guard try file.tryLockExclusive() else { continue }
-            // A log that cannot be read is told of by whoever recovers it.
-            guard let reader = try? CommitLogReader(file.rawValue) else { continue }
-            try? reader.forEach(
-                { (record) throws(QueueFileError) in
-                    switch try state(of: record, in: reader) {
-                    case .missing: missing.append(record.header.id)
-                    case .settled: if try !remains(of: record.header.id).isEmpty { leftovers.append(record.header.id) }
-                    case .whole: break
-                    }
-                }, failure: { $0 })
+            do {
+                let log = try CommitLogReader(file.rawValue)
+                if let damage = try CommitLogReader.damage(log, in: file) { damages.append((name, damage)) }
+                guard let reader = log else { continue }
+                try reader.forEach(
+                    { (record) throws(QueueFileError) in
+                        switch try state(of: record, in: reader) {
+                        case .missing: missing.append(record.header.id)
+                        case .settled: if try !remains(of: record.header.id).isEmpty { leftovers.append(record.header.id) }
+                        case .whole: break
+                        }
+                    }, failure: { $0 }, damaged: { damages.append((name, CommitLogReader.damage(record: $0))) })
+            } catch {
+                damages.append((name, "\(error)"))
+            }
         }
         _ = consume turn
-        return (missing, leftovers)
+        return (missing, leftovers, damages)
     }
 
     /// Recovers a log whose lock the caller has, in its turn, and empties it.
@@ -210,14 +220,12 @@ public struct CommitLogRecovery: Sendable {
     /// Under a name of the log's directory, and then at once whole in the place of what is left of it. Not synced: the log has it until all are.
     private func replace(_ place: QueueDirectory, _ record: CommitLogRecord) throws {
         let path = directories.path(place, record.header.id)
-        let draft = "\(directories.commit)/\(CommitLogRecovery.draftName)"
-        do throws(SystemError) { try Files.unlink(draft) } catch { if !error.isNotFound { throw error } }
-        let file = try FileDescriptor.open(draft, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
+        let file = try CommitLogDraft.begin(directories, .writeOnly)
         try giveToOwner(file)
         try file.writeAll(record.file)
         // While the remains are locked, no scan removes what has their name.
         let remains = try lock(path)
-        try Files.rename(draft, path)
+        try Files.rename(CommitLogDraft.path(directories), path)
         _ = consume remains
     }
 

@@ -101,6 +101,12 @@ final class QueueFixture {
         return findings
     }
 
+    func cutLog(to size: Int64) throws -> String {
+        try CommitLogFile.acquire(in: directories, size: 65_536, now: 1_700_000_000_000_000).close()
+        try cut("commit/log.0", to: size)
+        return "commit/log.0"
+    }
+
     func exists(_ path: String) throws -> Bool { try Files.exists("\(root)/\(path)") }
 }
 
@@ -246,6 +252,8 @@ final class QueueFixture {
             try queue.cut(path, to: 60)
             return path
         },
+        Case(.damaged, "recovered") { queue in try queue.cutLog(to: 10_000) },
+        Case(.damaged, "recovered") { queue in try queue.cutLog(to: 0) },
     ]
 
     @Test(arguments: cases) func isFoundAndRepaired(_ given: Case) throws {

@@ -180,6 +180,31 @@ def test_recovery_may_die_at_each_of_its_calls(logged, program, keeps):
     logged.deliver()
 
 
+def test_a_log_that_was_cut_is_told_of(logged):
+    """By a disk, or by hand: no crash cuts one. What can be read of it is recovered, once."""
+    messages = [(message_id, file) for message_id, _, file in logged.logged()]
+    logged.lose_files()
+    (path,) = [path for path in sorted((logged.one.queue / "commit").glob("log.*")) if messages[0][1][:100] in path.read_bytes()]
+    size = path.read_bytes().index(messages[-1][1][:100]) + 10
+    os.truncate(path, size)
+    text = f"it has {size} bytes of 262144: what was in the others is lost unless it is in the queue"
+    checked = logged.one.martlet("queue", "fsck")
+    assert checked.returncode == 1 and f"commit/{path.name}: {text} (--repair can mend this)" in checked.stdout.decode(), checked
+    logged.start()
+    logged.one.wait_for_log(rf"warning: commit log: {path}: {text}")
+    wait_until(lambda: all(logged.paths(message_id) for message_id, _ in messages[:-1]), "what was before the cut is recovered", 20, logged.one.explain)
+    assert not logged.paths(messages[-1][0])
+    assert [kept.name.rsplit(".", 1)[0] for kept in (logged.one.queue / "corrupt").iterdir()] == [path.name]
+    logged.kill()
+    checked = logged.one.martlet("queue", "fsck")
+    assert text not in checked.stdout.decode(), checked
+    # The next recovery has nothing to tell.
+    logged.one.set(defer_transports="")
+    logged.start()
+    assert logged.one.wait_for_mail("anna", len(messages) - 1)
+    assert logged.one.log().count(text) == 1
+
+
 def test_what_is_torn_in_hold_is_made_whole_there(logged):
     """The name was moved durably, the content was not."""
     ids = []

@@ -153,12 +153,52 @@ import Testing
         try Files.unlink(queue.directories.path(.incoming, file.id))
         try queue.write([UInt8](repeating: 0xFF, count: 512), at: 0)
         #expect(try queue.recover() == [file.id])
-        // Without a header it is a log that was never finished: made anew.
-        try queue.write([UInt8](repeating: 0, count: 4096), at: 0)
+    }
+
+    /// Cut anywhere, or without a header: what can be read comes back, the rest is told of, once, and a whole log is made in its place.
+    @Test(arguments: [0, 1, 4095, 4096, 8192, 8192 + 100, 8192 + 4096 + 100, 65_535, 65_536])
+    func aLogThatLacksSomethingIsToldOf(size: Int) throws {
+        let queue = try CommitLogFixture()
+        let files = [try queue.write(isFile: false), try queue.write(isFile: false)]
+        var log = try queue.acquire()
+        for file in files { _ = try log.put([file]) }
+        log.close()
+        let path = "\(queue.directories.commit)/log.0"
+        try FileDescriptor.open(path, [.writeOnly]).truncate(to: Int64(size))
+        if size == 65_536 { try queue.write([UInt8](repeating: 0, count: 4096), at: 0) }
+        let expected = size == 65_536 ? [] : files.map(\.id).prefix(size >= 8192 + 4096 + 1000 ? 2 : size >= 8192 + 1000 ? 1 : 0)
+        let recovery = CommitLogRecovery(directories: queue.directories, now: CommitLogFixture.start)
+        let found = try recovery.inspect()
+        #expect(found.missing == Array(expected) && found.damages.map(\.log) == ["log.0"])
+        #expect(throws: QueueFileError.self) { try queue.acquire() }
+        let (recovered, problems) = try recovery.run()
+        #expect(recovered == Array(expected))
+        let hasHeader = size >= 4096 && size < 65_536
+        let what = hasHeader ? "it has \(size) bytes of 65536" : "it has \(size) bytes, and no header"
+        #expect(problems == ["\(path): \(what): what was in \(hasHeader ? "the others" : "it") is lost unless it is in the queue"])
+        for file in files.prefix(expected.count) { #expect(try queue.bytes(.incoming, file.id) == file.bytes) }
+        #expect(try Files.directoryEntries("\(queue.directories.root)/corrupt") == ["log.0.\(CommitLogFixture.start)"])
+        #expect(try recovery.inspect().damages.isEmpty)
+        #expect(try queue.recover().isEmpty)
+        let again = try queue.acquire()
+        #expect(again.number == 0 && again.isEmpty)
+        again.close()
+    }
+
+    /// Of whatever size, and with whatever in it: a crash while a log is made leaves a draft, which is nothing.
+    @Test(arguments: [0, 4096, 40_000, 65_536], [false, true]) func aLogThatWasBeingMadeIsPassedOver(size: Int, hasHeader: Bool) throws {
+        let queue = try CommitLogFixture()
+        let draft = try FileDescriptor.open("\(queue.directories.commit)/draft", [.writeOnly, .create])
+        try draft.truncate(to: Int64(size))
+        if hasHeader { try draft.pwriteAll(CommitLogHeader(size: 65_536, generation: 7).encoded, at: 0) }
+        let recovery = CommitLogRecovery(directories: queue.directories, now: 0)
+        #expect(try recovery.inspect().damages.isEmpty)
         #expect(try queue.recover().isEmpty)
         let log = try queue.acquire()
-        #expect(log.number == 0 && log.isEmpty)
+        #expect(try Files.directoryEntries(queue.directories.commit) == ["log.0"])
+        #expect(try recovery.inspect().damages.isEmpty)
         log.close()
+        #expect(try queue.recover().isEmpty)
     }
 
     @Test func aLogOfAnUnknownVersionIsNotTouched() throws {
