@@ -21,7 +21,7 @@ public struct MartletCommand: ParsableCommand {
 
     /// The whole program, under this name or one of Postfix's. `-c DIRECTORY` may also stand before the subcommand.
     public static func run() {
-        SignalWait.ignore(.pipe)
+        SignalWait.ignoreRefusedWrites()
         if let status = ClassicCommands.run(CommandLine.arguments) { ProcessSpawn.exit(status) }
         var arguments = CommandLine.arguments.dropFirst()
         while arguments.first == "-c", arguments.count > 1 {

@@ -15,7 +15,7 @@ import SystemKit
 public enum LocalProgram {
     public static func main() -> Never {
         if CommandHelper.isWanted { CommandHelper.main() }
-        SignalWait.ignore(.pipe)
+        SignalWait.ignoreRefusedWrites()
         SignalWait.block([.terminate, .interrupt, .hangUp, .child])
         let context = ServiceContext.start(program: "local", arguments: Array(CommandLine.arguments.dropFirst()))
         // Mailboxes are made with modes of their own; nothing else is for other users' eyes.

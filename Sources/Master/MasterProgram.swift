@@ -24,7 +24,7 @@ public enum MasterProgram {
     public static func run(arguments: [String]) -> Int32 {
         // Before anything can start a thread: a mask that is set later would not hold there.
         SignalWait.block(MasterLoop.handledSignals)
-        SignalWait.ignore(.pipe)
+        SignalWait.ignoreRefusedWrites()
         let options: MasterOptions
         do {
             let directory = ProcessSpawn.environmentVariable("MAIL_CONFIG") ?? ConfigurationFiles.defaultDirectory

@@ -63,7 +63,7 @@ public enum Daemon {
         preJail: (ServiceContext) throws -> State,
         start: @escaping @Sendable @ServiceActor (ServiceContext, State, ServiceStatus) async throws -> any ServiceHandler
     ) -> Never {
-        SignalWait.ignore(.pipe)
+        SignalWait.ignoreRefusedWrites()
         Allocator.keepFreed(keepsFreed)
         let handled: [Signal] = [.terminate, .interrupt, .hangUp]
         SignalWait.block(handled)

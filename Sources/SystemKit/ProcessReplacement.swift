@@ -17,6 +17,7 @@ extension ProcessSpawn {
         }
         // Dispositions that are ignored survive execve(2), and so does the signal mask.
         signal(SIGPIPE, SIG_DFL)
+        signal(SIGXFSZ, SIG_DFL)
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)

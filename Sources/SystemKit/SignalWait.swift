@@ -48,9 +48,11 @@ public enum SignalWait {
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }
 
-    /// Ignores a signal in the whole process: SIGPIPE, so that a write to a closed peer is an error value.
-    public static func ignore(_ signal: Signal) {
-        csk_ignore_signal(signal.rawValue)
+    /// Makes a write that the kernel refuses an error value, in the whole process: to a peer that has closed (EPIPE), and of a file over RLIMIT_FSIZE
+    /// (EFBIG). Unlike a blocked signal this outlives execve(2): ProcessSpawn gives other programs the default back.
+    public static func ignoreRefusedWrites() {
+        csk_ignore_signal(SIGPIPE)
+        csk_ignore_signal(SIGXFSZ)
     }
 
     /// Waits until one of these blocked signals arrives, and takes it.
