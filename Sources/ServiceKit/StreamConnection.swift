@@ -54,6 +54,13 @@ public final class StreamConnection {
 
     /// Takes over a connected stream socket. The descriptor belongs to the connection from here, also when this throws.
     public static func adopt(descriptor: Int32) async throws(ConnectionError) -> StreamConnection {
+        do throws(SystemError) {
+            // NIO does this, too; where it fails there, the descriptor stays open, and nobody can tell whether it is still ours to close.
+            try FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.setNonBlocking(true) }
+        } catch {
+            _ = FileDescriptor(owning: descriptor)
+            throw .unreachable(error.description)
+        }
         prepared = nil
         defer { prepared = nil }
         let future = adopting.withConnectedSocket(descriptor)

@@ -115,6 +115,19 @@ private final class Peer {
         #expect(!stream.flushNow())
     }
 
+    /// One of O_PATH cannot be made non-blocking.
+    @Test func aDescriptorThatCannotBeTakenIsClosed() async throws {
+        let path = "/tmp/martlet-adopt-test-\(ProcessSpawn.currentProcessID)-\(UInt64.random(in: 0..<UInt64.max))"
+        let made = try SystemKit.FileDescriptor.open(path, [.writeOnly, .create])
+        defer { try? Files.unlink(path) }
+        let inode = try made.status().inode
+        let descriptor = try SystemKit.FileDescriptor.open(path, .attributesOnly).release()
+        await #expect(throws: ConnectionError.self) { _ = try await StreamConnection.adopt(descriptor: descriptor) }
+        // Another test may have the number now, but nobody has the file.
+        let status = try? SystemKit.FileDescriptor.borrowing(descriptor) { open throws(SystemError) in try open.status() }
+        #expect(status?.inode != inode)
+    }
+
     @Test func aBufferThatIsReusedIsNobodyElses() async throws {
         let (stream, peer) = try await pair()
         stream.saveMemory()
