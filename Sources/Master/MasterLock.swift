@@ -9,15 +9,22 @@ final class MasterLock {
 
     static func path(in queueDirectory: String) -> String { "\(queueDirectory)/pid/master.pid" }
 
-    /// Takes the lock and writes the process id, as Postfix does. Throws EAGAIN when another master has it.
-    init(queueDirectory: String) throws(SystemError) {
+    /// Takes the lock and writes the process id, as Postfix does; nil when another master has it.
+    init?(queueDirectory: String) throws(SystemError) {
         let path = Self.path(in: queueDirectory)
         let file = try FileDescriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o644)
-        guard try file.tryLockExclusive() else { throw SystemError.locked(path) }
+        guard try file.tryLockExclusive() else { return nil }
         try file.truncate(to: 0)
         let number = String(ProcessSpawn.currentProcessID)
         try file.pwriteAll(Array((String(repeating: " ", count: max(0, 10 - number.utf8.count)) + number + "\n").utf8), at: 0)
         descriptor = file
+    }
+
+    /// What to say where the lock cannot be had. A master that is just starting has not written its number yet.
+    static func refusal(queueDirectory: String) -> String {
+        let text = (try? Files.contents(of: path(in: queueDirectory))) ?? []
+        let number = Int32(String(decoding: text, as: UTF8.self).filter { $0.isNumber })
+        return "the mail system is already running" + (number.map { ": process \($0)" } ?? "")
     }
 
     /// Whether a master runs in a queue directory.

@@ -67,7 +67,9 @@ public enum MasterProgram {
             try layout.make(in: configuration.queueDirectory)
             try QueueFormat.mark(configuration.queueDirectory)
             try Files.changeDirectory(to: configuration.queueDirectory)
-            let lock = try MasterLock(queueDirectory: configuration.queueDirectory)
+            guard let lock = try MasterLock(queueDirectory: configuration.queueDirectory) else {
+                return fail(MasterLock.refusal(queueDirectory: configuration.queueDirectory))
+            }
             try serve(configuration, log: log, notifier: notifier, options: options)
             withExtendedLifetime(lock) {}
             return 0

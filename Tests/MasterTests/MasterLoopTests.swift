@@ -259,11 +259,14 @@ private final class Instance {
         }
         let queue = instance.root + "/q"
         #expect(try !MasterLock.isHeld(queueDirectory: queue))
-        let lock = try MasterLock(queueDirectory: queue)
+        let lock = try #require(try MasterLock(queueDirectory: queue))
         #expect(try MasterLock.isHeld(queueDirectory: queue))
         #expect(
             instance.read("q/pid/master.pid").split(separator: "\n").first?.suffix(1) == String(ProcessSpawn.currentProcessID).suffix(1))
-        #expect(throws: SystemError.self) { try MasterLock(queueDirectory: queue) }
+        #expect(try MasterLock(queueDirectory: queue) == nil)
+        #expect(MasterLock.refusal(queueDirectory: queue) == "the mail system is already running: process \(ProcessSpawn.currentProcessID)")
+        try FileDescriptor.open(MasterLock.path(in: queue), [.writeOnly, .truncate]).writeAll(Array("x\n".utf8))
+        #expect(MasterLock.refusal(queueDirectory: queue) == "the mail system is already running")
         withExtendedLifetime(lock) {}
     }
 
