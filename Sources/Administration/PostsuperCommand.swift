@@ -110,7 +110,7 @@ private enum AdministeredQueue {
                 return stopped.perform(verb, id, in: StoppedQueue.directories(places))
             }
         } catch {
-            throw ClassicFailure("the queue manager did not do it: \(error)")
+            throw ClassicFailure(QueueClient.explanation(error))
         }
     }
 
@@ -137,7 +137,7 @@ private enum AdministeredQueue {
                 return count
             }
         } catch {
-            throw ClassicFailure("the queue manager did not do it: \(error)")
+            throw ClassicFailure(QueueClient.explanation(error))
         }
     }
 

@@ -10,6 +10,8 @@ import MailQueue
 /// One conversation with the queue manager.
 struct QueueClient {
     private let connection: BlockingIPCConnection
+    /// Milliseconds in which an order is carried out: one about many messages has no answer before the last of them is done.
+    private static let patience = 600_000
 
     /// Connects.
     init(connecting configuration: Configuration) throws(IPCError) {
@@ -37,13 +39,23 @@ struct QueueClient {
         do throws(IPCError) {
             return try send(QueueCommand(verb, selection))
         } catch {
-            Diagnostics.error("the queue manager did not do it: \(error)")
+            Diagnostics.error(QueueClient.explanation(error))
             throw SystemExit.unavailable
+        }
+    }
+
+    /// What to say of an order that has no good answer: one that was sent may be carried out all the same.
+    static func explanation(_ error: IPCError) -> String {
+        switch error {
+        case .timedOut: "the queue manager has not answered yet, and may still be doing it: mailq shows what is in the queue"
+        case .broken: "the queue manager went away, and may have done it in part: mailq shows what is in the queue (\(error))"
+        case .violation, .unreachable, .givenBack: "the queue manager did not do it: \(error)"
         }
     }
 
     /// Sends one order and returns how many messages it touched.
     func send(_ command: QueueCommand) throws(IPCError) -> Int {
+        connection.timeout = QueueClient.patience
         let stream = connection.open()
         try connection.send(QueueManagerFrame.command, command.encoded, stream: stream)
         while let frame = try connection.receive() {
