@@ -43,6 +43,7 @@ struct ConfigurationCheck {
             checkAccessTables(main)
             checkInterfaces(main)
             checkRelayHost(main)
+            checkRelations(main)
             if isRoot { checkAccounts(main) }
             checkHostName(main)
             checkQueueLayout(main, isRoot: isRoot)
@@ -61,6 +62,7 @@ struct ConfigurationCheck {
         checkAccessTables(main)
         checkInterfaces(main)
         checkRelayHost(main)
+        checkRelations(main)
         checkHostName(main)
         let others: (ConfigurationProblem) -> Bool = { problem in !names.contains { problem.text.hasPrefix($0 + ": ") } }
         errors.removeAll(where: others)
@@ -129,6 +131,17 @@ struct ConfigurationCheck {
     mutating func checkRelayHost(_ main: Configuration) {
         let host = main[Parameters.relayhost]
         if host.hasPrefix("[") != host.contains("]") { error("relayhost", "\"\(host)\" has a bracket without the other one") }
+    }
+
+    /// Values that are right each for itself and not beside each other.
+    private mutating func checkRelations(_ main: Configuration) {
+        let (least, most) = (main[Parameters.minimalBackoffTime], main[Parameters.maximalBackoffTime])
+        guard least > most else { return }
+        for name in ["minimal_backoff_time", "maximal_backoff_time"] {
+            guard let line = main.line(of: name) else { continue }
+            let text = "\(name): minimal_backoff_time (\(least) s) is longer than maximal_backoff_time (\(most) s)"
+            warnings.append(ConfigurationProblem(file: mainPath, line: line, text: text))
+        }
     }
 
     /// In a private instance of root's (`mail_owner = root`) no other account is needed.

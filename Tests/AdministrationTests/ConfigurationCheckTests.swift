@@ -46,6 +46,20 @@ import Testing
         #expect(check.warnings == [])
     }
 
+    /// Against a default, too.
+    @Test(arguments: [("1h", "30m", 2), ("2h", "", 1), ("", "10s", 1), ("1h", "1h", 0)])
+    func backoffTimesThatContradictEachOtherAreToldOf(least: String, most: String, count: Int) throws {
+        let instance = try Instance()
+        try good(instance)
+        let lines = [("minimal_backoff_time", least), ("maximal_backoff_time", most)].filter { !$0.1.isEmpty }
+        let main = try FileDescriptor.open(instance.path + "/main.cf", [.writeOnly, .append])
+        try main.writeAll(Array(lines.map { "\($0.0) = \($0.1)\n" }.joined().utf8))
+        let check = ConfigurationCheck(directory: instance.path, isRoot: false)
+        #expect(check.errors == [])
+        #expect(check.warnings.filter { $0.text.contains("is longer than maximal_backoff_time") }.count == count)
+        #expect(check.warnings.count == count && check.warnings.allSatisfy { $0.line > 4 })
+    }
+
     @Test func servicesOfPostfixThatAreNotNeededAreLeftAlone() throws {
         let instance = try Instance()
         try good(instance)
