@@ -408,6 +408,8 @@ def test_status_start_and_stop(story):
     status = json.loads(host.martlet("status", "--json", check=0).stdout)
     assert status["running"] is True and status["pid"] == host.process.pid
     assert host.martlet("start").returncode == 69, "already running"
+    second = host.command("master", "-c", host.config)
+    assert second.returncode == 71 and second.stderr.decode() == f"master: fatal: the mail system is already running: process {host.process.pid}\n", second
     host.martlet("stop", check=0)
     assert host.process.wait(5) == 0
     assert host.martlet("stop").returncode == 69
