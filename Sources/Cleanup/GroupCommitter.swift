@@ -1,8 +1,10 @@
 // Group commit: while one batch of files is being made durable the next one gathers (DESIGN.md, section 4).
 //
-// The syncing happens on a pool of one thread; order and reasons are in MailQueue: a batch goes into a commit log where there is one (CommitLogFile), and
+// The syncing happens on threads of a pool; order and reasons are in MailQueue: a batch goes into a commit log where there is one (CommitLogFile), and
 // what does not, becomes a file and is synced (QueueCommit). A file whose commit failed is removed and its submitter is told to try again: it was never
 // acknowledged.
+//
+// What is too large for a log has batches of its own: mail that waits for a page of the log does not wait until hundreds of megabytes are on the disk.
 
 import MailIPC
 import MailLog
@@ -23,50 +25,67 @@ final class GroupCommitter {
     /// Or why a message is not durable.
     typealias Outcome = Result<Durable, SystemError>
 
-    private struct Waiting {
+    fileprivate struct Waiting {
         let file: CompletedQueueFile
         let done: CheckedContinuation<Outcome, Never>
     }
 
-    private let pool = NIOThreadPool(numberOfThreads: 1)
+    /// Messages that become durable with each other, and the batches of them that are under way.
+    @ServiceActor
+    final class Lane {
+        /// Batches at a time: each has a thread.
+        let width: Int
+        let pool: NIOThreadPool
+        fileprivate var gathering: [Waiting] = []
+        fileprivate var running = 0
+
+        init(width: Int) {
+            self.width = width
+            pool = NIOThreadPool(numberOfThreads: width)
+            pool.start()
+        }
+    }
+
     private let logs: CommitLogs
     private let log: MailLog
-    private var gathering: [Waiting] = []
-    private var isRunning = false
+    /// There is one log at a time, and nobody else writes to it.
+    private let small = Lane(width: 1)
+    /// The content of a batch is copied while the disk takes that of the one before it.
+    let large = Lane(width: 2)
 
     init(logs: CommitLogs, log: MailLog) {
         self.logs = logs
         self.log = log
-        pool.start()
     }
 
     /// Waits until the file is durable; an error means that it is not and was removed.
     func commit(_ file: CompletedQueueFile) async -> Outcome {
         await withCheckedContinuation { continuation in
-            gathering.append(Waiting(file: file, done: continuation))
-            if !isRunning { runBatches() }
+            let lane = file.bytes == nil ? large : small
+            lane.gathering.append(Waiting(file: file, done: continuation))
+            if lane.running < lane.width { runBatches(of: lane) }
         }
     }
 
-    private func runBatches() {
-        isRunning = true
+    private func runBatches(of lane: Lane) {
+        lane.running += 1
         ServiceActor.start { [self] in
-            while !gathering.isEmpty {
-                let batch = gathering
-                gathering = []
-                await run(batch)
+            while !lane.gathering.isEmpty {
+                let batch = lane.gathering
+                lane.gathering = []
+                await run(batch, in: lane)
             }
-            isRunning = false
+            lane.running -= 1
         }
     }
 
-    private func run(_ batch: [Waiting]) async {
+    private func run(_ batch: [Waiting], in lane: Lane) async {
         let files = batch.map(\.file)
         // What is too large for a log is no reason to make one.
-        let commitLog = logs.take(for: files.count { $0.bytes != nil })
+        let commitLog = lane === small ? logs.take(for: files.count) : nil
         let work: CommitWork
         do {
-            work = try await pool.runIfActive { CommitWork.run(files, commitLog) }
+            work = try await lane.pool.runIfActive { CommitWork.run(files, commitLog) }
         } catch {
             // The pool is shut down: nothing was made durable.
             work = CommitWork(

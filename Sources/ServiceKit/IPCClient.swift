@@ -12,7 +12,8 @@ public final class IPCClient {
     private nonisolated let address: ServiceAddress
     private nonisolated let spoken: IPCProtocol
     private var connections: [IPCConnection] = []
-    private var connecting: [CheckedContinuation<Void, Never>]?
+    /// Who waits for the connection that is being made; they are told why there is none.
+    private var connecting: [CheckedContinuation<IPCError?, Never>]?
     /// Bounds the wait for a service that `master` may have to start.
     public var connectTimeout = TimeAmount.seconds(30)
 
@@ -31,26 +32,37 @@ public final class IPCClient {
 
     /// Opens a stream on a connection with room, making one if there is none.
     public func open() async throws(IPCError) -> IPCStream {
+        let deadline = NIODeadline.now() + connectTimeout
         while true {
             connections.removeAll { $0.closed != nil }
             if let free = connections.first(where: { $0.hasRoom }) { return try free.open() }
             if connecting != nil {
-                await withCheckedContinuation { continuation in
-                    guard connecting != nil else { return continuation.resume() }
+                let failure = await withCheckedContinuation { (continuation: CheckedContinuation<IPCError?, Never>) in
+                    guard connecting != nil else { return continuation.resume(returning: nil) }
                     connecting?.append(continuation)
                 }
-                if connections.isEmpty { throw .unreachable(address.description) }
+                if let failure { throw failure }
                 continue
             }
             connecting = []
+            var failure: IPCError?
             defer {
                 let waiters = connecting ?? []
                 connecting = nil
-                for waiter in waiters { waiter.resume() }
+                for waiter in waiters { waiter.resume(returning: failure) }
             }
-            let made = try await IPCConnection.connect(to: address, protocol: spoken, deadline: .now() + connectTimeout)
-            connections.append(made)
-            return try made.open()
+            do throws(IPCError) {
+                let made = try await IPCConnection.connect(to: address, protocol: spoken, deadline: deadline)
+                let stream = try made.open()
+                connections.append(made)
+                return stream
+            } catch {
+                // A process that is told to end has greeted whoever waited at its socket, and given the connection up before its first stream
+                // (a reload under load). The next one takes over the socket.
+                if error == .givenBack && .now() < deadline { continue }
+                failure = error == .givenBack ? .timedOut : error
+            }
+            if let failure { throw failure }
         }
     }
 

@@ -112,7 +112,7 @@ public final class IPCConnection {
     func forget(_ id: UInt32) {
         streams[id] = nil
         if pausedFor == id { pausedFor = nil }
-        if isDraining && !isServer && streams.isEmpty { close(.broken("drained")) }
+        if isDraining && !isServer && streams.isEmpty { close(.givenBack) }
         sideChannel?.forget(id)
     }
 
@@ -188,7 +188,7 @@ public final class IPCConnection {
                 isDraining = true
                 // A stream without an end of its own must be ended now: the server waits for it.
                 for open in Array(streams.values) { open.onGoAway?() }
-                if streams.isEmpty { close(.broken("drained")) }
+                if streams.isEmpty { close(.givenBack) }
                 return
             }
             guard frame.type == MultiplexerFrame.hello, !isServer, hello == nil else { throw IPCError.violation("frame for stream 0") }

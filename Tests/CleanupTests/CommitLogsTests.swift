@@ -5,6 +5,7 @@ import MailLog
 import MailModel
 import MailQueue
 import NIOCore
+import NIOPosix
 import ServiceKit
 import SystemKit
 import Testing
@@ -42,36 +43,65 @@ struct CommitLogsTests {
         try Files.removeDirectory(root)
     }
 
-    /// Large messages would write 64 MB of logs for nothing, on the disk that they wait for.
-    @Test(arguments: [(100, true), (100_000, false)]) func onlyWhatALogTakesIsAReasonToMakeOne(size: Int, isMade: Bool) async throws {
+    /// A queue of its own with logs of 64 KB.
+    private func withCommitter(_ body: (GroupCommitter, CommitLogs, QueueDirectories) async throws -> Void) async throws {
         let root = "/tmp/martlet-commit-log-test-\(UInt64.random(in: 0..<UInt64.max))"
         let directories = QueueDirectories(root: root)
         try Files.makeDirectory(root)
         for name in ["incoming", "deferred", "hold", "corrupt", "commit"] { try Files.makeDirectory("\(root)/\(name)") }
         let log = MailLog(program: "cleanup", syslogName: "test", destination: .file("\(root)/log"))
         let logs = CommitLogs(directories: directories, size: 65_536, log: log)
-        let committer = GroupCommitter(logs: logs, log: log)
-        for round in 1...4 {
-            // The first one alone, the others together behind it.
-            let files = try (1...3).map { number in
-                let writer = QueueFileWriter(
-                    in: directories.path(.incoming), envelope: envelope("matt@example.org"), now: Int64(round), unique: UInt64(number))
-                try writer.append([UInt8](repeating: 65, count: size))
-                return try writer.finish(contentFacts: [])
-            }
-            var outcomes: [GroupCommitter.Outcome] = []
-            for file in files { ServiceActor.start { outcomes.append(await committer.commit(file)) } }
-            while outcomes.count < files.count { await Task.yield() }
-            for outcome in outcomes { #expect(throws: Never.self) { try outcome.get() } }
-        }
-        await logs.finish()
-        #expect(try Files.directoryEntries("\(root)/commit").isEmpty != isMade)
+        try await body(GroupCommitter(logs: logs, log: log), logs, directories)
         for name in ["incoming", "deferred", "hold", "corrupt", "commit"] {
             for entry in try Files.directoryEntries("\(root)/\(name)") { try Files.unlink("\(root)/\(name)/\(entry)") }
             try Files.removeDirectory("\(root)/\(name)")
         }
         if try Files.exists("\(root)/log") { try Files.unlink("\(root)/log") }
         try Files.removeDirectory(root)
+    }
+
+    private func message(_ number: Int, size: Int, in directories: QueueDirectories) throws -> CompletedQueueFile {
+        let writer = QueueFileWriter(
+            in: directories.path(.incoming), envelope: envelope("matt@example.org"), now: 1, unique: UInt64(number))
+        try writer.append([UInt8](repeating: 65, count: size))
+        return try writer.finish(contentFacts: [])
+    }
+
+    /// Large messages would write 64 MB of logs for nothing, on the disk that they wait for.
+    @Test(arguments: [(100, true), (100_000, false)]) func onlyWhatALogTakesIsAReasonToMakeOne(size: Int, isMade: Bool) async throws {
+        try await withCommitter { committer, logs, directories in
+            for round in 1...4 {
+                // The first one alone, the others together behind it.
+                let files = try (1...3).map { try message(round * 10 + $0, size: size, in: directories) }
+                var outcomes: [GroupCommitter.Outcome] = []
+                for file in files { ServiceActor.start { outcomes.append(await committer.commit(file)) } }
+                while outcomes.count < files.count { await Task.yield() }
+                for outcome in outcomes { #expect(throws: Never.self) { try outcome.get() } }
+            }
+            await logs.finish()
+            #expect(try Files.directoryEntries(directories.commit).isEmpty != isMade)
+        }
+    }
+
+    @Test func smallMailDoesNotWaitForLargeMail() async throws {
+        try await withCommitter { committer, logs, directories in
+            // Both threads of large mail are kept busy, as by a slow disk.
+            let pipe = try FileDescriptor.pipe()
+            let reading = pipe.read.rawValue
+            for _ in 1...2 {
+                committer.large.pool.submit { _ in _ = try? FileDescriptor.borrowing(reading) { end throws(SystemError) in try end.read(upTo: 1) } }
+            }
+            var done: [Int] = []
+            for (number, size) in [100_000, 100_000, 100_000, 100].enumerated() {
+                let file = try message(number, size: size, in: directories)
+                ServiceActor.start { if case .success = await committer.commit(file) { done.append(size) } }
+            }
+            while done.isEmpty { await Task.yield() }
+            #expect(done == [100])
+            for _ in 1...2 { try pipe.write.writeAll([1]) }
+            while done.count < 4 { await Task.yield() }
+            await logs.finish()
+        }
     }
 
     /// qmgr has to know where a held message stands, because it is qmgr that removes it.

@@ -34,8 +34,17 @@ private final class TestServer {
         let asked = spoken.hasWindow ? spoken : protocolUnderTest
         async let client = IPCConnection.connect(path: path, protocol: asked, deadline: soon)
         await Task.yield()
+        try await accept(capacity: capacity, spoken: spoken, serve: serve)
+        return try await client
+    }
+
+    /// The server end of the next client.
+    func accept(
+        capacity: Int = 10, spoken: IPCProtocol = protocolUnderTest, serve: @escaping @ServiceActor (IPCStream) async -> Void
+    ) async throws {
         var accepted: Int32 = -1
         while accepted < 0 {
+            try Task.checkCancellation()
             // The listener does not block: the client's end runs on this very loop.
             if let descriptor = try Sockets.accept(listener.rawValue) { accepted = descriptor.release() } else { await Task.yield() }
         }
@@ -48,7 +57,6 @@ private final class TestServer {
             }
         }
         connections.append(server)
-        return try await client
     }
 
     /// What a client meets whose service dies as soon as the connection is there.
@@ -70,6 +78,31 @@ private final class TestServer {
 @ServiceActor
 @Suite(.timeLimit(.minutes(1)))
 struct IPCConnectionTests {
+    /// A process that is told to end (a reload) greets whoever waited at its socket, and takes nothing; the next one does.
+    @Test func aClientWaitsForWhoTakesOver() async throws {
+        let server = try TestServer()
+        let client = IPCClient(path: server.path, protocol: protocolUnderTest)
+        var answers: Set<[UInt8]?> = []
+        for number in 1...3 {
+            Task { @ServiceActor in
+                answers.insert(try? await client.request(16, [UInt8(number)], timeout: .seconds(30)).payload)
+            }
+        }
+        for isEnding in [true, true, false] {
+            try await server.accept { stream in
+                guard let frame = try? await stream.receive(deadline: soon) else { return }
+                try? await stream.send(17, frame.payload)
+            }
+            if isEnding { server.connections.last?.drain() }
+        }
+        while answers.count < 3 {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+        #expect(answers == [[1], [2], [3]])
+        client.close()
+    }
+
     @Test func aRequestIsAnswered() async throws {
         let server = try TestServer()
         let client = try await server.connect { stream in
