@@ -26,7 +26,8 @@ final class MasterLoop {
     /// When the children that are left are killed; nil until a stop.
     private var killAt: Int64?
     private var hasKilled = false
-    private var hasToldAll = false
+    /// The stage of a stop whose processes were told to end; nil where there is no stop.
+    private var told: StopStage?
     private var nextSignOfLife: Int64?
     /// Whether the service manager was told that the mail system is up.
     private var isReady = false
@@ -62,9 +63,9 @@ final class MasterLoop {
     /// Waits for one round of events and handles them; false when master is done.
     func step(maximumWait: Int?) throws(SystemError) -> Bool {
         let now = clock()
-        if killAt != nil { stopOthersWhenNetworkIsDone() }
+        if killAt != nil { tellNext() }
         if let killAt {
-            if hasToldAll && children.isEmpty { return false }
+            if told == .others && children.isEmpty { return false }
             if now >= killAt { killRemaining() }
         }
         for key in supervisor.takeDueWakeups(now: now) { wake(key) }
@@ -168,20 +169,29 @@ final class MasterLoop {
         }
         log.info("terminating on signal \(signal.rawValue)")
         notifier.stopping()
-        supervisor.stopNetwork()
         listeners.closeNetwork()
-        signalChildren(.terminate) { $0.key.isInet }
         killAt = clock() + Int64(configuration.main[Parameters.stopTimeout]) * 1_000_000
-        stopOthersWhenNetworkIsDone()
+        tell(.network)
+        tellNext()
     }
 
-    /// The second half of a stop. A message whose last byte comes now is still taken: for that smtpd needs cleanup until its sessions end.
-    private func stopOthersWhenNetworkIsDone() {
-        guard !hasToldAll, !children.values.contains(where: \.key.isInet) else { return }
-        hasToldAll = true
-        supervisor.stop()
-        listeners.close()
-        signalChildren(.terminate)
+    private func tell(_ stage: StopStage) {
+        told = stage
+        supervisor.stop(stage)
+        if stage == .others { listeners.close() }
+        signalChildren(.terminate) { self.stage(of: $0) == stage }
+    }
+
+    /// Goes on with a stop when those that were told have ended (``StopStage``).
+    private func tellNext() {
+        while let done = told, done < .others, !children.values.contains(where: { stage(of: $0) <= done }) {
+            tell(done == .network ? .seekers : .others)
+        }
+    }
+
+    /// Of a child whose service is gone: it was told to end when it went.
+    private func stage(of child: ChildProcess) -> StopStage {
+        services[child.key]?.policy.stopStage ?? (child.key.isInet ? .network : .others)
     }
 
     private func killRemaining() {

@@ -23,4 +23,19 @@ struct ServicePolicy: Hashable, Sendable {
     let throttleTime: Int
     /// Whether the one process of the service must have ended before there is another.
     var isExclusive = false
+
+    /// When the processes of the service are told to end.
+    var stopStage: StopStage { key.isInet ? .network : wakeup > 0 ? .seekers : .others }
+}
+
+/// The order of a stop. Who gives work to others ends before they do: their answers are still to come, and without them he would take their
+/// end for a failure and defer mail.
+enum StopStage: Int, CaseIterable, Comparable {
+    /// A message whose last byte comes now is still taken: for that smtpd needs cleanup until its sessions end.
+    case network
+    /// Those that look for work themselves: qmgr needs its agents and bounce for what is under way, pickup needs cleanup.
+    case seekers
+    case others
+
+    static func < (a: StopStage, b: StopStage) -> Bool { a.rawValue < b.rawValue }
 }

@@ -38,8 +38,8 @@ struct Supervisor {
 
     private var services: [ServiceKey: Service] = [:]
     private var children: [Int32: Child] = [:]
-    private(set) var isStopping = false
-    private var isNetworkStopping = false
+    private var stopped: StopStage?
+    private var isStopping: Bool { stopped == .others }
 
     init(policies: [ServicePolicy], now: Int64) { configure(policies, now: now) }
 
@@ -74,11 +74,10 @@ struct Supervisor {
         children[pid]?.isDraining = true
     }
 
-    /// No program for clients of the network is started from here on; the others are, for those that finish.
-    mutating func stopNetwork() { isNetworkStopping = true }
+    /// Nothing of this stage, nor of those before it, is started or woken from here on; the others are, for those that finish.
+    mutating func stop(_ stage: StopStage) { stopped = stage }
 
-    /// Nothing is started or woken from here on.
-    mutating func stop() { isStopping = true }
+    private func isStopped(_ policy: ServicePolicy) -> Bool { stopped.map { policy.stopStage <= $0 } ?? false }
 
     // MARK: Decisions
 
@@ -95,7 +94,7 @@ struct Supervisor {
     }
 
     private func mayStart(_ service: Service, now: Int64) -> Bool {
-        if isNetworkStopping && service.policy.key.isInet { return false }
+        if isStopped(service.policy) { return false }
         guard service.available == 0 && !isThrottled(service, now: now) else { return false }
         guard let limit = service.policy.processLimit else { return true }
         if service.policy.isExclusive { return service.total < limit }
@@ -110,7 +109,7 @@ struct Supervisor {
         if isStopping { return [] }
         var due: [ServiceKey] = []
         for (key, service) in services {
-            guard let at = service.nextWakeup, at <= now else { continue }
+            guard let at = service.nextWakeup, at <= now, !isStopped(service.policy) else { continue }
             services[key]?.nextWakeup = now + Int64(service.policy.wakeup) * 1_000_000
             if !isThrottled(service, now: now) { due.append(key) }
         }
@@ -120,7 +119,8 @@ struct Supervisor {
     /// The time of the next decision that needs no event; nil for none.
     func nextDeadline(now: Int64) -> Int64? {
         if isStopping { return nil }
-        return services.values.flatMap { [$0.throttledUntil.flatMap { $0 > now ? $0 : nil }, $0.nextWakeup] }.compactMap { $0 }.min()
+        let going = services.values.filter { !isStopped($0.policy) }
+        return going.flatMap { [$0.throttledUntil.flatMap { $0 > now ? $0 : nil }, $0.nextWakeup] }.compactMap { $0 }.min()
     }
 
     // MARK: Events
@@ -171,7 +171,7 @@ struct Supervisor {
             services[child.key]?.quickFailures = 0
             return []
         }
-        let isTold = isStopping || isNetworkStopping && child.key.isInet
+        let isTold = isStopped(service.policy)
         // That is what a program without anything to finish does when it is told to stop.
         if isTold && status == .killed(signal: Signal.terminate.rawValue) { return [] }
         var warnings = ["process \(service.policy.command) pid \(pid) \(Self.text(status))"]

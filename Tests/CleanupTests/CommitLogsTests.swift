@@ -89,7 +89,9 @@ struct CommitLogsTests {
             let pipe = try FileDescriptor.pipe()
             let reading = pipe.read.rawValue
             for _ in 1...2 {
-                committer.large.pool.submit { _ in _ = try? FileDescriptor.borrowing(reading) { end throws(SystemError) in try end.read(upTo: 1) } }
+                committer.large.pool.submit { _ in
+                    _ = try? FileDescriptor.borrowing(reading) { end throws(SystemError) in try end.read(upTo: 1) }
+                }
             }
             var done: [Int] = []
             for (number, size) in [100_000, 100_000, 100_000, 100].enumerated() {

@@ -263,19 +263,24 @@ import Testing
         #expect(supervisor.processIDs == [])
     }
 
-    /// The first half of a stop: sessions end while the programs that they need may still be started.
-    @Test func theNetworkStopsFirst() {
-        var supervisor = Supervisor(policies: [policy(smtp), policy(qmgr)], now: 0)
+    /// A stop goes by stages: sessions end while the programs that they need may still be started, and qmgr while its agents may.
+    @Test func whoGivesWorkToOthersStopsFirst() {
+        let local = ServiceKey(name: "local", isInet: false)
+        var supervisor = Supervisor(policies: [policy(smtp), policy(qmgr, wakeup: 1), policy(local)], now: 0)
         supervisor.childStarted(10, of: smtp, now: 0)
-        supervisor.stopNetwork()
+        supervisor.stop(.network)
         #expect(supervisor.childEnded(10, .killed(signal: Signal.terminate.rawValue), now: 1) == [])
         #expect(!supervisor.mayStart(smtp, now: 1) && supervisor.mayStart(qmgr, now: 1))
-        #expect(supervisor.servicesToWatch(now: 1) == [qmgr])
+        #expect(supervisor.servicesToWatch(now: 1) == [local, qmgr])
+        #expect(supervisor.takeDueWakeups(now: 1_000_001) == [qmgr])
+        supervisor.stop(.seekers)
+        #expect(supervisor.servicesToWatch(now: 2_000_002) == [local] && !supervisor.mayStart(qmgr, now: 2_000_002))
+        #expect(supervisor.takeDueWakeups(now: 2_000_002) == [] && supervisor.nextDeadline(now: 2_000_002) == nil)
     }
 
     @Test func nothingStartsAfterAStop() {
         var supervisor = Supervisor(policies: [policy(qmgr, wakeup: 1)], now: 0)
-        supervisor.stop()
+        supervisor.stop(.others)
         #expect(supervisor.servicesToWatch(now: 0) == [] && supervisor.takeDueWakeups(now: 0) == [])
         #expect(supervisor.nextDeadline(now: 0) == nil && !supervisor.mayStart(qmgr, now: 0))
     }
