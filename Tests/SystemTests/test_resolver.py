@@ -18,10 +18,10 @@ class Resolver:
 
     def __init__(self, instance):
         path = instance.queue / "private" / "resolver"
-        wait_until(path.exists, "master has made the socket", context=instance.explain)
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(str(path))
+        # It has a name a moment before anybody listens.
+        wait_until(lambda: self.socket.connect_ex(str(path)) == 0, "master listens at the socket", context=instance.explain)
         self.socket.sendall(b"N")
         self.stream = 0
         assert self.frame()[1] == 1, "the server greets"
