@@ -10,6 +10,7 @@ own, and the figures would be that file system's. Where direct access is not to 
 Known limits: both MTAs have the same device, but not the same places on it. Without root there is no loop device: the directory that was asked
 for is used as it is."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -76,6 +77,9 @@ def mounted():
     (base / "image").unlink()
     os.chmod(base, 0o755)
     os.chmod(base / "fs", 0o755)
+    if can_throttle():
+        # A run that was killed may have left its limit to the device.
+        limit_writes(base / "fs", 0)
     return base / "fs"
 
 
@@ -113,6 +117,37 @@ def bytes_written(directory):
     except OSError:
         return None
     return int(fields[6]) * 512
+
+
+def throttle():
+    """Where the kernel is told what a device may take from this group of processes: in its first kind of control groups; None without them."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        path = Path(f"/sys/fs/cgroup/blkio{group}/blkio.throttle.write_bps_device")
+        if "blkio" in controllers.split(",") and path.exists():
+            return path
+    return None
+
+
+def limit_writes(directory, bytes_a_second):
+    """0 for no limit."""
+    device = os.stat(directory).st_dev
+    throttle().write_text(f"{os.major(device)}:{os.minor(device)} {bytes_a_second}")
+
+
+def can_throttle():
+    """Only a device of this run's own is slowed down."""
+    return INSIDE in os.environ and throttle() is not None
+
+
+@contextlib.contextmanager
+def throttled(directory, megabytes_a_second):
+    """While it lasts, the device takes no more than that (MB of 2^20 bytes)."""
+    limit_writes(directory, megabytes_a_second << 20)
+    try:
+        yield
+    finally:
+        limit_writes(directory, 0)
 
 
 def write_rate(directory, megabytes=256):

@@ -111,6 +111,8 @@ TABLES = {
             _split("user"),
             _split("system"),
             _column("KB to the disk", "disk_kilobytes", 1),
+            # Where the disk was slowed down to a rate that is known.
+            _column("of the disk's rate", "of_disk", 2, False),
         ],
     ),
     "latency": (
@@ -146,6 +148,7 @@ GOALS = [
     ("rate", "relay, connection per message", "ratio of rates", _of("per_second"), 5, False),
     ("rate", "local, connection per message", "ratio of rates", _of("per_second"), 5, False),
     ("rate", "", "ratio of CPU time", _cpu, 0.25, True),
+    ("rate", "", "part of the disk's rate", _of("of_disk"), 0.9, False),
     ("latency", "", "ratio of p99", _of("p99_ms"), 1, True),
     ("memory", "1,000 idle plain", "KB a session", _of("kilobytes_each"), 20, True),
     ("memory", "10,000 idle plain", "KB a session", _of("kilobytes_each"), 20, True),

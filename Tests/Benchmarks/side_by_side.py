@@ -6,10 +6,11 @@ are interleaved, so the two see the same machine: on a machine with other work c
 messages where they went and fails if one is missing or there twice; nothing here fails because of a time.
 
 Needs root for the other MTA, which runs in a root of its own (peers.py), and for the file system of its own (loop_filesystem.py). Without
-root only Martlet runs, in --directory. Loopback only; nothing of this system is changed.
+root only Martlet runs, in --directory. Loopback only; nothing of this system is changed but the limit of the run's own loop device.
 
 Kinds: generator (what source and sink can do without an MTA), accept, relay, local (small messages, a connection per message and kept
-ones), big (the same with 1 MB), recipients (one message to 1,000), latency, idle (memory), deferred (start and mailq)."""
+ones), big (the same with 1 MB), disks (the same where the disk is slowed down), recipients (one message to 1,000), latency, idle (memory),
+deferred (start and mailq)."""
 
 import argparse
 import os
@@ -35,7 +36,7 @@ from load import MailLoad, PostfixTools  # noqa: E402
 from report import Report  # noqa: E402
 from subjects import Martlet, Postfix  # noqa: E402
 
-KINDS = "generator accept relay local big recipients latency idle deferred"
+KINDS = "generator accept relay local big disks recipients latency idle deferred"
 
 
 def numbers(text):
@@ -144,6 +145,7 @@ class Bench:
         measures = {
             "generator": Bench.measure_generators,
             "big": lambda bench: bench.with_own_generator(throughput.measure_big),
+            "disks": lambda bench: bench.with_own_generator(throughput.measure_disks),
             "recipients": throughput.measure_recipients,
             "latency": throughput.measure_latency,
             "idle": idle_sessions.measure,

@@ -13,7 +13,7 @@ import re
 import time
 
 from load import FAN, PATIENCE
-from loop_filesystem import bytes_written
+from loop_filesystem import bytes_written, can_throttle, durable_rate, throttled
 from processes import cpu_seconds
 
 # Messages at 100 a second in a row, of each MTA in turn: a pause of the disk or of the machine is in one round of many, not in one of three.
@@ -112,8 +112,8 @@ def hold(mta, mute_port):
     mta.configure(relay_port=mute_port, **HELD, **mta.accept_parameters)
 
 
-def measure_rates(bench, kind, variants):
-    """variants: [(name, arguments of run)]."""
+def measure_rates(bench, kind, variants, limit=None):
+    """variants: [(name, arguments of run)]; limit: the MB a second that the disk takes, where that is known."""
     for mta in bench.mtas:
         hold(mta, bench.mute_port) if kind == "accept" else mta.configure(relay_port=bench.tools.port)
     for name, arguments in variants:
@@ -122,7 +122,10 @@ def measure_rates(bench, kind, variants):
             run(mta, bench.tools, kind, **(arguments | {"messages": max(arguments["messages"] // 8, 20)}))
         for _ in range(bench.options.rounds):
             for mta in bench.mtas:
-                bench.record("rate", f"{kind}, {name}", mta, run(mta, bench.tools, kind, **arguments))
+                values = run(mta, bench.tools, kind, **arguments)
+                if limit:
+                    values["of_disk"] = values["per_second"] * values["disk_kilobytes"] / 1024 / limit
+                bench.record("rate", f"{kind}, {name}", mta, values)
     if kind == "accept":
         for mta in bench.mtas:
             files = [
@@ -149,6 +152,22 @@ def measure_big(bench):
     arguments = dict(messages=bench.options.big_messages, size=1 << 20, keeps=True)
     for kind in ("accept", "relay", "local"):
         measure_rates(bench, kind, [("kept connections, 1 MB", arguments)])
+
+
+# MB a second: a rented server's disk, and one on SATA.
+DISKS = (200, 400)
+
+
+def measure_disks(bench):
+    """Messages of 1 MB where the disk is the limit, also on this machine: the same device, slowed down to what is more common."""
+    if not can_throttle():
+        return bench.note("Slower disks are not measured: there is no loop device to slow down, or no control group blkio to do it with.")
+    arguments = dict(messages=bench.options.big_messages, size=1 << 20, keeps=True)
+    for limit in DISKS:
+        with throttled(bench.base, limit):
+            bench.record("generator", f"files of 1 MB, synced, a disk of {limit} MB/s", "alone", {"per_second": durable_rate(bench.base)})
+            for kind in ("accept", "relay", "local"):
+                measure_rates(bench, kind, [(f"kept connections, 1 MB, a disk of {limit} MB/s", arguments)], limit)
 
 
 def measure_recipients(bench):
