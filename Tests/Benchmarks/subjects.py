@@ -140,6 +140,8 @@ class Postfix:
         return result.stdout
 
     def configure(self, empties=False, relay_port=None, **parameters):
+        # As Martlet; and after a reload a process of before may serve one more client.
+        self.stop_for_a_while()
         if empties:
             self.run("postsuper", "-d", "ALL")
         if self.extra:
@@ -147,8 +149,7 @@ class Postfix:
         self.extra = parameters
         settings = {"relayhost": f"[127.0.0.1]:{relay_port or self.relay_port}", **parameters}
         self.run("postconf", "-e", *(f"{name} = {value}" for name, value in settings.items()))
-        self.run("postfix", "reload")
-        wait_until(self.peer.is_listening, "Postfix listens", PATIENCE, self.explain)
+        self.start_again()
 
     def stop_for_a_while(self):
         (self.shared / "pause").touch()

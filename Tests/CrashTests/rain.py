@@ -4,6 +4,7 @@ Nothing waits for the queue to be empty between two breakages, so that one costs
 call in question. After each shower the senders stop, the queue must become empty, and everything acknowledged must be there.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -61,6 +62,8 @@ class Rain:
         self.faults = Counter()
         self.plain_kills = 0
         self.system_kills = 0
+        # By what died in the middle of an orderly stop.
+        self.stops = Counter()
         # Breakages that no process came to, by call.
         self.missed = Counter()
         self.acknowledged = 0
@@ -193,6 +196,32 @@ class Rain:
         start(self.instance, keeps_ports=True)
         self.load.stop()
 
+    def kill_within_stop(self):
+        """An orderly stop, under load, in the middle of which one program dies, all processes of it; or master, or everything. Then a start."""
+        self.load.start()
+        time.sleep(self.chance.uniform(0.1, 0.5))
+        victim = self.chance.choice(["smtpd", "cleanup", "qmgr", "pickup", "smtp", "local", "bounce", "master", "everything"])
+        # Looked for before: to look takes as long as half of a stop.
+        doomed = [self.instance.process.pid] if victim in ("master", "everything") else []
+        if victim != "master":
+            doomed += self.instance.children(None if victim == "everything" else victim)
+        self.instance.process.send_signal(signal.SIGTERM)
+        # The stages take about a tenth of a second, where nothing is slow; later ones are found by few.
+        time.sleep(self.chance.choice([0, self.chance.uniform(0, 0.03), self.chance.uniform(0, 0.12)]))
+        killed = 0
+        for pid in doomed:
+            if pid == self.instance.process.pid and self.instance.process.poll() is not None:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        self.stops[victim if killed else "nobody"] += 1
+        self.plain_kills += killed
+        # master sees to the others, and ends when the last has ended.
+        self.instance.process.wait(40)
+        start(self.instance, keeps_ports=True)
+        self.load.stop()
+
     # Checking
 
     def check(self):
@@ -208,7 +237,7 @@ class Rain:
         kills, faults = sum(self.kills.values()), sum(self.faults.values())
         return (
             f"{kills} kills at system calls, {self.plain_kills} at random moments, {self.system_kills} of everything; {faults} faults; "
-            f"{sum(self.missed.values())} did not come about; everything held {self.orders['hold']} times; {self.acknowledged} messages acknowledged, lost 0; more than once: "
+            f"{sum(self.missed.values())} did not come about; {sum(self.stops.values())} stops, in {sum(self.stops.values()) - self.stops['nobody']} of which something died; everything held {self.orders['hold']} times; {self.acknowledged} messages acknowledged, lost 0; more than once: "
             + ", ".join(f"{w} {self.windows[w]}" for w in WINDOWS)
             + f"; slowest recovery {self.slowest:.1f} s"
         )

@@ -48,6 +48,8 @@ def test_no_kill_loses_anything(directory):
         for _ in range(2):
             rain.kill_everything()
             rain.kill_master()
+        for _ in range(6):
+            rain.kill_within_stop()
         rain.check()
     finally:
         print(f"\nseed {SEED}: {rain.summary()}")

@@ -53,7 +53,7 @@ class Deck:
 
 class Totals:
     def __init__(self):
-        self.acknowledged = self.checks = self.kills = self.plain_kills = self.system_kills = self.faults = self.cuts = 0
+        self.acknowledged = self.checks = self.kills = self.plain_kills = self.system_kills = self.stops = self.faults = self.cuts = 0
         self.windows, self.cut_windows = Counter(), Counter()
         self.by_call, self.missed = Counter(), Counter()
 
@@ -85,12 +85,15 @@ def rain_for(seed, wanted_kills, wanted_faults, deadline, totals):
                 deck.give_back([card for card in left if card in drawn])
             rain.kill_everything()
             rain.kill_master()
+            for _ in range(3):
+                rain.kill_within_stop()
             rain.check()
             if number % 3 == 0:
                 say(rain.summary())
     finally:
         say(rain.summary())
         totals.kills, totals.plain_kills, totals.system_kills, totals.faults = sum(rain.kills.values()), rain.plain_kills, rain.system_kills, sum(rain.faults.values())
+        totals.stops = sum(rain.stops.values())
         totals.windows, totals.by_call = rain.windows, rain.kills
         totals.missed = Counter({(program, call): count for (program, call, effect), count in rain.missed.items() if effect == "KILL"})
         totals.acknowledged += rain.acknowledged
@@ -150,7 +153,7 @@ def main():
 
     print(
         f"torture: seed {options.seed}, {(time.monotonic() - begun) / 60:.0f} min: {totals.kills + totals.plain_kills + totals.system_kills} kills ({totals.kills} at system calls,"
-        f" {totals.plain_kills} at random moments, {totals.system_kills} of everything), {totals.faults} faults, {totals.cuts} power cuts; {totals.acknowledged} messages acknowledged,"
+        f" {totals.plain_kills} at random moments, among them those in the middle of {totals.stops} stops, {totals.system_kills} of everything), {totals.faults} faults, {totals.cuts} power cuts; {totals.acknowledged} messages acknowledged,"
         f" {totals.checks} looked for after a cut; {'LOST or wrong, see above' if failure else 'lost 0'}; more than once: kills and faults {windows(totals.windows)};"
         f" power cuts {windows(totals.cut_windows)}",
         flush=True,
