@@ -115,7 +115,7 @@ bench: test-deps release
 	@mkdir -p $(BENCH_RESULTS)
 	MARTLET_BIN=$(CURDIR)/.build/release $(BENCH) --markdown $(BENCH_RESULTS)/bench.md --json $(BENCH_RESULTS)/bench.json $(BENCH_OPTIONS)
 
-# Every part of it once, as small as it goes, with the debug build: every message is counted, no time is judged. Under 2 minutes.
+# Every part of it once, as small as it goes, with the debug build: every message is counted, no time is judged. Some three minutes.
 bench-short: test-deps
 	$(BENCH) $(if $(BENCH_DIRECTORY),--directory $(BENCH_DIRECTORY)) --rounds 1 --messages 100 --big-messages 5 --latency-messages 100 \
 	  --idle 40 --deferred 300 $(BENCH_FLAGS)

@@ -140,10 +140,10 @@ class Postfix:
         return result.stdout
 
     def configure(self, empties=False, relay_port=None, **parameters):
-        # As Martlet; and after a reload a process of before may serve one more client.
-        self.stop_for_a_while()
         if empties:
             self.run("postsuper", "-d", "ALL")
+        # As Martlet; and after a reload a process of before may serve one more client.
+        self.stop_for_a_while()
         if self.extra:
             self.run("postconf", "-X", *self.extra)
         self.extra = parameters
