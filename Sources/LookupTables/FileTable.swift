@@ -1,4 +1,4 @@
-// Tables that are read whole from a text file, and read again when the file changes.
+// Tables that are read whole from a text file, and read again when the file changes: a second after the last change, where it is made in place.
 //
 // Known limits: the file is looked at once per lookup (one stat call). Where it can no longer be reached (a program that entered its jail
 // after opening it, which FileWatch tells of a change; or a file that was removed) the table goes on with what it has; only a table that was
@@ -37,7 +37,11 @@ final class FileTable<Content: TableContent>: LookupTable {
     private func content() throws(LookupError) -> Content {
         let stamp = FileStamp.of(path)
         let current = opened.withLock { $0 }
-        if let current, stamp == nil || stamp == current.stamp { return current.content }
+        if let current {
+            guard let stamp, stamp != current.stamp else { return current.content }
+            // `cp` and many editors cut the file first: in half of an alias table half of the users are unknown (Postfix waits here, too).
+            if stamp.mayBeUnfinished(since: current.stamp, now: SystemClock.now()) { return current.content }
+        }
         let bytes: [UInt8]
         let readStamp: FileStamp
         do throws(SystemError) {

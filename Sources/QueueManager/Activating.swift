@@ -15,8 +15,10 @@ extension QueueManager {
         do throws(QueueFileError) {
             let place = directory == .incoming ? logged.removeValue(forKey: id) : nil
             let inLog = try storedInLog(id, place)
-            let stored: StoredMessage
+            var stored: StoredMessage
             if let inLog { stored = inLog } else { stored = try files.load(id, in: directory) }
+            let known = unwritten.removeValue(forKey: id)
+            if let known, known.count == stored.states.count { stored.states = known }
             guard !stored.envelope.recipients.isEmpty else { throw .notAQueueFile("no recipients") }
             if directory == .incoming && stored.envelope.isHeld {
                 move(id, from: .incoming, to: .hold)
@@ -24,6 +26,7 @@ extension QueueManager {
             }
             let message = ActiveMessage(stored, id: id, directory: directory, activated: clock.now(), isFlushed: isFlushed)
             if inLog != nil { message.place = place }
+            message.hasUnwrittenStates = known != nil
             // Also what an earlier life of this program may have had recorded before it died.
             if wasTried || stored.envelope.arrival < began { message.hasLogs = true }
             begin(message, from: lane)
@@ -57,6 +60,7 @@ extension QueueManager {
                 inBacklog.insert(message.id)
                 logged[message.id] = message.place
             }
+            if message.hasUnwrittenStates { unwritten[message.id] = message.states }
             return
         }
         active[message.id] = message
@@ -88,6 +92,7 @@ extension QueueManager {
         guard active[message.id] === message else { return }
         let wasFull = !hasRoom
         active[message.id] = nil
+        if message.hasUnwrittenStates && !message.isRemoved { unwritten[message.id] = message.states }
         if let ticket = message.ticket { shares.leave(ticket) }
         if wasFull || shares.isAnyoneWaiting { feedLater() }
     }

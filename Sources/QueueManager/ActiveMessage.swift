@@ -43,6 +43,8 @@ final class ActiveMessage {
     /// The bounce service keeps logs of this message.
     var hasLogs: Bool
     var wish: Wish?
+    /// States that are not in a file: there is none, for want of room, or it could not be written to.
+    var hasUnwrittenStates = false
     /// Deleted; its file is gone already.
     var isRemoved = false
 
@@ -91,4 +93,7 @@ final class ActiveMessage {
 
     /// Changes the state in memory; the file is the caller's business.
     func setState(_ state: RecipientState, of recipient: Int) { states[recipient] = state }
+
+    /// Recipients that have had their last attempt.
+    var final: [Int] { states.indices.filter { states[$0] != .todo } }
 }

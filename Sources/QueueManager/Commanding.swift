@@ -167,6 +167,7 @@ extension QueueManager {
                 return false
             }
         }
+        unwritten[id] = nil
         log.info("\(id): removed", fields: .event("removed", id))
         await bounce.forget(id)
         return true

@@ -178,9 +178,14 @@ extension QueueManager {
         writeStates(message, of: changes.map(\.recipient))
     }
 
-    /// Writes the states of some recipients to the file.
-    func writeStates(_ message: ActiveMessage, of recipients: [Int]) {
-        guard !message.isRemoved, needFile(message) else { return }
+    /// Writes the states of some recipients to the file, and what could not be written before.
+    func writeStates(_ message: ActiveMessage, of changed: [Int]) {
+        guard !message.isRemoved else { return }
+        guard needFile(message) else {
+            message.hasUnwrittenStates = true
+            return
+        }
+        let recipients = message.hasUnwrittenStates ? message.final : changed
         do {
             if message.stateOffsets == nil { message.stateOffsets = try files.load(message.id, in: message.directory).stateOffsets }
             guard let offsets = message.stateOffsets, offsets.count == message.states.count else {
@@ -188,8 +193,10 @@ extension QueueManager {
             }
             try files.mark(
                 recipients.map { (offsets[$0], message.states[$0]) }, path: files.path(message.directory, message.id))
+            message.hasUnwrittenStates = false
         } catch {
-            // The states in memory hold for this round; after a restart these recipients are tried again (window D2).
+            // The states in memory hold; after a restart these recipients are tried again (window D2).
+            message.hasUnwrittenStates = true
             log.warning("\(message.id): cannot mark recipients: \(error)")
         }
     }

@@ -18,6 +18,7 @@ extension QueueManager {
             return
         }
         if message.wish == .forget {
+            message.isRemoved = true
             end(message)
             if message.hasLogs { await bounce.forget(message.id) }
             return
@@ -179,6 +180,7 @@ extension QueueManager {
             postpone(message)
             return
         }
+        message.isRemoved = true
         end(message)
         log.info(
             "\(message.id): removed",

@@ -49,6 +49,7 @@ extension QueueManager {
         guard let place = message.place else { return true }
         guard makeFile(message.id, place) else { return false }
         message.place = nil
+        if message.hasUnwrittenStates { writeStates(message, of: []) }
         return true
     }
 
@@ -56,7 +57,7 @@ extension QueueManager {
     func storedInLog(_ id: QueueID, _ place: CommitLogPlace?) throws(QueueFileError) -> StoredMessage? {
         guard let place, let file = try marks.read(id, at: place) else { return nil }
         let (header, envelope, states, stateOffsets) = try QueueFileReader.parse(file)
-        return StoredMessage(header: header, envelope: envelope, states: states, stateOffsets: stateOffsets)
+        return StoredMessage(header: header, envelope: envelope, states: unwritten[id] ?? states, stateOffsets: stateOffsets)
     }
 
     /// To be called before anything is done with the file of a message that waits; false where there is none.
@@ -64,7 +65,20 @@ extension QueueManager {
         guard let place = logged[id] else { return true }
         guard makeFile(id, place) else { return false }
         logged[id] = nil
+        writeUnwritten(id)
         return true
+    }
+
+    /// Has the file that was made of a message say what became of its recipients.
+    private func writeUnwritten(_ id: QueueID) {
+        guard let states = unwritten[id] else { return }
+        do {
+            let offsets = try files.load(id, in: .incoming).stateOffsets
+            try files.mark(zip(offsets, states).filter { $1 != .todo }.map { ($0, $1) }, path: files.path(.incoming, id))
+            unwritten[id] = nil
+        } catch {
+            log.warning("\(id): cannot mark recipients: \(error)")
+        }
     }
 
     /// Keeps a message that could not be made a file for want of room, until a time; false where it is a file.

@@ -40,7 +40,10 @@ final class QueueManager {
     var inBacklog: Set<QueueID> = []
     /// Where those stand that wait, in the backlog or for their time, and were in a commit log alone when they were noted.
     var logged: [QueueID: CommitLogPlace] = [:]
-    /// Those of them that are to be held as soon as there is room for a file.
+    /// Of messages that are not active, what became of their recipients where no file says so (ActiveMessage.hasUnwrittenStates). Without it they would
+    /// have their mail again with each attempt.
+    var unwritten: [QueueID: [RecipientState]] = [:]
+    /// Those of the logged that are to be held as soon as there is room for a file.
     var toBeHeld: Set<QueueID> = []
     /// What the last scan of `incoming` found: a notice that comes late must not bring back a message that is done.
     var foundByScan: Set<QueueID> = []

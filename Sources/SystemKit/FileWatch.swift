@@ -22,6 +22,12 @@ public struct FileStamp: Hashable, Sendable {
         modified = status.modified
     }
 
+    /// Whether the file with an earlier stamp was written to, in its place, within the last second before `now` (microseconds since 1970): who does it
+    /// may not be done. Another file under the same name is there whole, as a rename brings it.
+    public func mayBeUnfinished(since earlier: FileStamp, now: Int64) -> Bool {
+        inode == earlier.inode && device == earlier.device && (0..<1_000_000).contains(now - modified)
+    }
+
     /// The stamp of the file at a path now, or nil where it cannot be reached.
     public static func of(_ path: String) -> FileStamp? { (try? Files.status(of: path)).map(FileStamp.init) }
 }
