@@ -2,7 +2,8 @@
 //
 // Known limits: the file is looked at once per lookup (one stat call). Where it can no longer be reached (a program that entered its jail
 // after opening it, which FileWatch tells of a change; or a file that was removed) the table goes on with what it has; only a table that was
-// never opened fails.
+// never opened fails. A program that opens a table for the first time while somebody rewrites it in its place may read half of it, until the
+// next lookup a second later; and a file that changes every second is not read again until it rests.
 
 import Synchronization
 import SystemKit
@@ -39,7 +40,7 @@ final class FileTable<Content: TableContent>: LookupTable {
         let current = opened.withLock { $0 }
         if let current {
             guard let stamp, stamp != current.stamp else { return current.content }
-            // `cp` and many editors cut the file first: in half of an alias table half of the users are unknown (Postfix waits here, too).
+            // `cp` and many editors cut the file first: in half of an alias table half of the users are unknown.
             if stamp.mayBeUnfinished(since: current.stamp, now: SystemClock.now()) { return current.content }
         }
         let bytes: [UInt8]
